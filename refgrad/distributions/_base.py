@@ -1,0 +1,115 @@
+"""What both families share: the shape of the logits, and the checks of what is handed to a verb."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from refgrad.distributions._array import Array, abbreviated, as_float, traced, untraced
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Distribution(ABC):
+    """A factorised distribution over D discrete variables, given by its logits; leading axes are a batch."""
+
+    logits: Any
+    family: ClassVar[str]
+    event_ndim: ClassVar[int]
+
+    def __post_init__(self) -> None:
+        logits = as_float(self.logits, f"{type(self).__name__} logits")
+        shape = np.shape(logits)
+        if len(shape) < self.event_ndim or 0 in shape[len(shape) - self.event_ndim :]:
+            axes = "(..., D)" if self.event_ndim == 1 else "(..., D, K)"
+            raise ValueError(
+                f"{type(self).__name__} needs logits of shape {axes} with none of these zero, but they have shape {shape}"
+            )
+        if not traced(logits):
+            self._check_logits(logits)
+            logits = logits.copy()
+            logits.flags.writeable = False
+        object.__setattr__(self, "logits", logits)
+
+    @abstractmethod
+    def _check_logits(self, logits: Array) -> None:
+        """Raise ValueError for logits that give no distribution."""
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        """Shape of one z, of one draw of noise, and of the gradient: (D,) or (D, K)."""
+        return np.shape(self.logits)[-self.event_ndim :]
+
+    @property
+    def batch_shape(self) -> tuple[int, ...]:
+        """Leading axes of the logits."""
+        return np.shape(self.logits)[: -self.event_ndim]
+
+    @property
+    @abstractmethod
+    def support_size(self) -> int:
+        """Number of configurations: 2**D or K**D."""
+
+    def expand(self, value: Any) -> Any:
+        """Append the event axes to an array of values, so that it multiplies a score.
+
+        Parameters
+        ----------
+        value : (...) array_like of float64
+            One number for each z, such as `f(z)`.
+
+        Returns
+        -------
+        (..., 1) or (..., 1, 1) ndarray of float64
+        """
+        value = as_float(value, "value")
+        return value.reshape(np.shape(value) + (1,) * self.event_ndim)
+
+    def _event(self, x: Any, name: str) -> Any:
+        """Convert an argument of a verb, whose last axes must be those of one z."""
+        x = as_float(x, name)
+        if np.shape(x)[-self.event_ndim :] != self.event_shape:
+            needed = ", ".join(map(str, self.event_shape))
+            raise ValueError(f"{name} needs shape (..., {needed}), but has shape {np.shape(x)}")
+        return x
+
+    def _hard(self, z: Any) -> Array:
+        """Convert a z, whose entries must be zeros and ones."""
+        z = untraced(self._event(z, "z"))
+        wrong = (z != 0) & (z != 1)
+        if wrong.any():
+            raise ValueError(f"z needs entries 0 and 1, but has {z[wrong][0]} at {_first(wrong)}")
+        return z
+
+    @staticmethod
+    def _positive(temperature: Any) -> Any:
+        """Check a temperature, which autograd may be following."""
+        if not 0 < untraced(temperature) < np.inf:
+            raise ValueError(f"temperature needs to be positive and finite, but is {untraced(temperature)}")
+        return temperature
+
+    def _indices(self, start: int, stop: int | None) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Numbers of the configurations from `start` up to `stop`."""
+        stop = self.support_size if stop is None else stop
+        if not 0 <= start <= stop <= self.support_size:
+            raise ValueError(
+                f"support needs 0 <= start <= stop <= {self.support_size}, but start = {start} and stop = {stop}"
+            )
+        if self.support_size > 2**62:
+            raise ValueError(f"support numbers at most 2**62 configurations, but there are {self.support_size}")
+        return np.arange(start, stop, dtype=np.int64)
+
+    def _noise_shape(self, shape: Any, rng: Any) -> tuple[int, ...]:
+        """Shape of the noise that `draw_noise` is asked for."""
+        if not isinstance(rng, np.random.Generator):
+            raise TypeError(f"rng needs a numpy.random.Generator, but is {type(rng).__name__}")
+        shape = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
+        return shape + self.event_shape
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(logits={abbreviated(self.logits)})"
+
+
+def _first(mask: Any) -> tuple[int, ...]:
+    """Index of the first true entry."""
+    return tuple(map(int, np.argwhere(mask)[0]))

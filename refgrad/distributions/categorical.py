@@ -1,0 +1,250 @@
+"""Independent categorical variables as one-hot rows, and their Gumbel-Softmax relaxation."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from refgrad.distributions._array import Array, as_float, namespace, untraced
+from refgrad.distributions._base import Distribution, _first
+from refgrad.distributions._functions import first_maximum, log_softmax, softmax
+
+__all__ = ["Categorical"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Categorical(Distribution):
+    """D independent variables with K categories each, and `P(z = k) = softmax(logits)_k`.
+
+    Parameters
+    ----------
+    logits : (..., D, K) array_like of float64
+        Unnormalised log-probabilities, finite or -inf (a masked category: its probability and every gradient of it
+        are exactly zero). Leading axes are a batch. Copied, read-only; other real types are converted to float64.
+
+    Raises
+    ------
+    ValueError
+        If there is no variable or no category, a logit is NaN or +inf, or every category of a variable is masked.
+    TypeError
+        If the logits are not real numbers.
+
+    Examples
+    --------
+    >>> q = Categorical([[0.0, 0.0, -np.inf]])
+    >>> print(q.probs)
+    [[0.5 0.5 0. ]]
+    >>> print(q.score([[1.0, 0.0, 0.0]]))
+    [[ 0.5 -0.5  0. ]]
+    """
+
+    family: ClassVar[str] = "categorical"
+    event_ndim: ClassVar[int] = 2
+
+    def _check_logits(self, logits: Array) -> None:
+        wrong = np.isnan(logits) | (logits == np.inf)
+        if wrong.any():
+            raise ValueError(
+                f"Categorical needs logits that are finite or -inf, but has {logits[wrong][0]} at {_first(wrong)}"
+            )
+        empty = ~self._keep(logits).any(axis=-1)
+        if empty.any():
+            raise ValueError(f"Categorical needs a finite logit in each variable, but all of {_first(empty)} are -inf")
+
+    @staticmethod
+    def _keep(logits: Any) -> Any:
+        """Categories that are not masked."""
+        return untraced(logits) > -np.inf
+
+    @property
+    def support_size(self) -> int:
+        """Number of configurations, K**D, masked ones included."""
+        variables, categories = self.event_shape
+        return categories**variables
+
+    @property
+    def probs(self) -> Any:
+        """Probabilities: (..., D, K) ndarray of float64. Derivation 01, Eq. 01.1."""
+        return softmax(self.logits, self._keep(self.logits))
+
+    @property
+    def _log_probs(self) -> Any:
+        """Log-probabilities, -inf where masked."""
+        return log_softmax(self.logits, self._keep(self.logits))
+
+    def log_prob(self, z: Any) -> Any:
+        """Log-probability of z, computed in log space.
+
+        Parameters
+        ----------
+        z : (..., D, K) array_like of float64
+            One-hot rows.
+
+        Returns
+        -------
+        (...) ndarray of float64
+            Log-probability, the sum over the D variables; -inf where z has a masked category. Eq. 01.2.
+
+        Raises
+        ------
+        ValueError
+            If the last axes are not (D, K), or a row is not one-hot.
+        """
+        xp = namespace(self.logits)
+        chosen = self._one_hot(z) == 1
+        return xp.sum(xp.where(chosen, self._log_probs, 0.0), axis=(-2, -1))
+
+    def score(self, z: Any) -> Any:
+        """Gradient of `log_prob` in the logits, `z - probs`.
+
+        Parameters
+        ----------
+        z : (..., D, K) array_like of float64
+
+        Returns
+        -------
+        (..., D, K) ndarray of float64
+            Log-probability per logit. Where z = 1 it is the sum of the other probabilities, which no subtraction
+            rounds off. Eq. 01.3.
+        """
+        z, probs = self._event(z, "z"), self.probs
+        xp = namespace(probs)
+        largest = first_maximum(untraced(self.logits))
+        rest = xp.sum(xp.where(largest, 0.0, probs), axis=-1, keepdims=True)
+        others = largest * rest + xp.where(largest, 0.0, 1 - probs)
+        return z * others - (1 - z) * probs
+
+    def support(self, start: int = 0, stop: int | None = None) -> Array:
+        """Configurations `start` up to `stop` in lexicographic order, masked ones included.
+
+        Returns
+        -------
+        (stop - start, D, K) ndarray of float64
+            The last variable changes fastest.
+
+        Raises
+        ------
+        ValueError
+            If not 0 <= start <= stop <= K**D, or K**D > 2**62.
+        """
+        variables, categories = self.event_shape
+        index = self._indices(start, stop)
+        # A variable of one category has a place value of 1; so no power overflows below 2**62 configurations.
+        place = np.array([categories**d for d in reversed(range(variables))], dtype=np.int64)
+        digits = index[:, None] // place % categories
+        return (digits[..., None] == np.arange(categories)).astype(np.float64)
+
+    def draw_noise(self, shape: Any, rng: np.random.Generator) -> Array:
+        """Standard Gumbel values.
+
+        Parameters
+        ----------
+        shape : int or tuple of int
+        rng : numpy.random.Generator
+
+        Returns
+        -------
+        (*shape, D, K) ndarray of float64
+            Always finite.
+        """
+        return rng.gumbel(size=self._noise_shape(shape, rng))
+
+    def sample(self, noise: Any) -> Array:
+        """Gumbel-max: the one-hot argmax of `logits + noise`, the first of equals.
+
+        Parameters
+        ----------
+        noise : (..., D, K) array_like of float64
+            Gumbel noise.
+
+        Returns
+        -------
+        (..., D, K) ndarray of float64
+            One-hot rows. Constant to autograd. Eq. 01.5.
+        """
+        perturbed = untraced(self.logits) + untraced(self._event(noise, "noise"))
+        return first_maximum(perturbed).astype(np.float64)
+
+    def noise_given(self, z: Any, v: Any) -> Any:
+        """Gumbel noise that yields z, from fresh standard Gumbel noise v.
+
+        Parameters
+        ----------
+        z : (..., D, K) array_like of float64
+            One-hot rows.
+        v : (..., D, K) array_like of float64
+            Standard Gumbel noise.
+
+        Returns
+        -------
+        (..., D, K) ndarray of float64
+            Noise with `sample(noise) == z`; distributed as the noise of a draw of z, given z. A masked category keeps
+            its v. Differentiable, twice, in the logits and in v. Eq. 01.7.
+
+        Raises
+        ------
+        ValueError
+            If a row of z is not one-hot or has probability zero, or the last axes are not (D, K).
+        """
+        z, v = self._one_hot(z), self._event(v, "v")
+        won, keep = z == 1, self._keep(self.logits)
+        impossible = won & ~keep
+        if impossible.any():
+            raise ValueError(f"z needs a positive probability, but has a masked category at {_first(impossible)}")
+        xp = namespace(self.logits, v)
+        log_probs = self._log_probs
+        winner = xp.sum(z * v, axis=-1, keepdims=True)
+        others = -xp.logaddexp(log_probs - winner, -v)
+        noise = z * (v - xp.where(keep, log_probs, 0.0)) + (1 - z) * others
+        return self._inside(won, keep, noise)
+
+    def _inside(self, won: Any, keep: Any, noise: Any) -> Any:
+        """Lower the losers that rounding put at or above the winner, by ulps; the move is a constant to autograd."""
+        rounded = untraced(noise)
+        logits = np.where(keep, untraced(self.logits), 0.0)
+        perturbed = np.where(keep, logits + rounded, -np.inf)
+        best = np.max(perturbed, axis=-1, keepdims=True, where=won, initial=-np.inf)
+        wrong = ~won & (perturbed >= best)
+        if not wrong.any():
+            return noise
+        moved = rounded
+        step = np.spacing(np.abs(best) + np.abs(logits) + np.abs(rounded))
+        while wrong.any():
+            moved = np.where(wrong, moved - step, moved)
+            step = 2 * step
+            wrong &= logits + moved >= best
+        return noise + (moved - rounded) if noise is not rounded else moved
+
+    def relax(self, noise: Any, temperature: Any) -> Any:
+        """Gumbel-Softmax (Concrete): `softmax((logits + noise) / temperature)`.
+
+        Parameters
+        ----------
+        noise : (..., D, K) array_like of float64
+            Gumbel noise.
+        temperature : float
+            Positive.
+
+        Returns
+        -------
+        (..., D, K) ndarray of float64
+            Rows in the simplex, exactly zero at masked categories; largest where `sample(noise)` is one.
+            Differentiable, twice, in the logits, the noise and the temperature. Jang et al. (2017), Eq. 2; Eq. 01.9.
+
+        Raises
+        ------
+        ValueError
+            If the temperature is not positive and finite, or the last axes of the noise are not (D, K).
+        """
+        keep = self._keep(self.logits)
+        xp = namespace(self.logits, noise, temperature)
+        perturbed = xp.where(keep, self.logits, 0.0) + self._event(noise, "noise")
+        return softmax(perturbed / self._positive(temperature), keep)
+
+    def _one_hot(self, z: Any) -> Array:
+        """Convert a z, whose rows must be one-hot."""
+        z = self._hard(as_float(z, "z"))
+        wrong = z.sum(axis=-1) != 1
+        if wrong.any():
+            raise ValueError(f"z needs one-hot rows, but the row at {_first(wrong)} is {z[wrong][0]}")
+        return z
