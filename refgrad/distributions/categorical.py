@@ -196,11 +196,11 @@ class Categorical(Distribution):
         winner = xp.sum(z * v, axis=-1, keepdims=True)
         others = -xp.logaddexp(log_probs - winner, -v)
         noise = z * (v - xp.where(keep, log_probs, 0.0)) + (1 - z) * others
-        return self._inside(won, keep, noise)
+        return self._inside(z, noise)
 
-    def _inside(self, won: Any, keep: Any, noise: Any) -> Any:
+    def _inside(self, z: Array, noise: Any) -> Any:
         """Lower the losers that rounding put at or above the winner, by ulps; the move is a constant to autograd."""
-        rounded = untraced(noise)
+        won, keep, rounded = z == 1, self._keep(self.logits), untraced(noise)
         logits = np.where(keep, untraced(self.logits), 0.0)
         perturbed = np.where(keep, logits + rounded, -np.inf)
         best = np.max(perturbed, axis=-1, keepdims=True, where=won, initial=-np.inf)

@@ -1,0 +1,212 @@
+"""What every estimator shares: its claims, its noise, the checks of its arguments, and the relaxed path."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, NoReturn
+
+import numpy as np
+
+from refgrad.distributions import Distribution
+from refgrad.distributions._array import Array, as_float, traced
+
+__all__ = ["Claims", "Estimator", "pathwise"]
+
+BLOCK = 2**16  # numbers of noise in one call of `sample`
+
+
+@dataclass(frozen=True)
+class Claims:
+    """What an estimator promises, and the tests try to refute.
+
+    Parameters
+    ----------
+    unbiased : bool
+        The mean is the gradient. Where it is False the bias must be visible too.
+    exact_for : str or None
+        Class of f (`"linear"`, `"quadratic"`) for which the variance is zero.
+    differentiates_f : bool
+        Needs f at relaxed points, and its gradient there.
+    families : tuple of str
+        Names of the distributions that it serves.
+    reads : tuple of str
+        For each draw `"z"` (through its z only), `"cell"` (smooth inside the cell of z) or `"smooth"` (everywhere).
+    additive : bool
+        Given z, a function of the first draw plus a function of the second.
+    shift_invariant : bool
+        Estimates for a Categorical sum to zero over the categories.
+    derivation : str
+        Name of its page.
+    """
+
+    unbiased: bool
+    exact_for: str | None = None
+    differentiates_f: bool = False
+    families: tuple[str, ...] = ("bernoulli", "categorical")
+    reads: tuple[str, ...] = ("z",)
+    additive: bool = False
+    shift_invariant: bool = True
+    derivation: str = ""
+
+
+class Estimator(ABC):
+    """A deterministic function of noise: `estimator(q, f, noise)` returns one estimate for every repetition."""
+
+    draws: ClassVar[int] = 1
+    claims: ClassVar[Claims]
+    examples: ClassVar[tuple[dict[str, Any], ...]] = ({},)
+
+    @abstractmethod
+    def __call__(self, q: Distribution, f: Callable[[Any], Any], noise: Any) -> Array:
+        """Estimate the gradient of E f(z) in the logits.
+
+        Parameters
+        ----------
+        q : Distribution
+            Logits of shape (*batch_shape, *event_shape).
+        f : callable
+            From (..., *event_shape) to (...). With `f.grad` that gradient is used; without it autograd follows f where
+            `claims.differentiates_f` says so, and f is written in autograd.numpy.
+        noise : (draws, ..., *event_shape) array_like of float64
+            Standard noise of q; the axes between are repetitions, then the batch.
+
+        Returns
+        -------
+        (..., *event_shape) ndarray of float64
+            Units of f per logit.
+        """
+
+    def draw_noise(self, q: Distribution, n: int, rng: np.random.Generator) -> Array:
+        """Draw noise for n repetitions: (draws, n, *batch_shape, *event_shape).
+
+        Parameters
+        ----------
+        q : Distribution
+        n : int
+        rng : numpy.random.Generator
+
+        Returns
+        -------
+        (draws, n, *batch_shape, *event_shape) ndarray of float64
+        """
+        return q.draw_noise((self.draws, n, *q.batch_shape), rng)
+
+    def sample(self, q: Distribution, f: Callable[[Any], Any], n: int, rng: np.random.Generator) -> Array:
+        """Draw n independent estimates, in blocks that fit a cache.
+
+        Parameters
+        ----------
+        q : Distribution
+        f : callable
+        n : int
+        rng : numpy.random.Generator
+
+        Returns
+        -------
+        (n, *batch_shape, *event_shape) ndarray of float64
+        """
+        step = max(1, BLOCK // max(1, self.draws * int(np.prod(np.shape(q.logits)))))
+        estimates = np.empty((n, *np.shape(q.logits)))
+        for start in range(0, n, step):
+            stop = min(start + step, n)
+            estimates[start:stop] = self(q, f, self.draw_noise(q, stop - start, rng))
+        return estimates
+
+    def breaks(self, q: Distribution) -> Array:
+        """Noise values where the estimate may jump: the edges of the cells of z."""
+        return -np.asarray(q.logits)
+
+    def _prepare(self, q: Distribution, f: Callable[[Any], Any], noise: Any) -> tuple[Callable[[Any], Any], Any]:
+        """Check the family, f and the noise; return f with its values checked, and the noise."""
+        name = type(self).__name__
+        if not isinstance(q, Distribution) or q.family not in self.claims.families:
+            raise TypeError(f"{name} needs q of family {' or '.join(self.claims.families)}, but q is {q!r}")
+        if not callable(f):
+            raise TypeError(f"{name} needs a callable f, but f is {f!r}")
+        noise = as_float(noise, "noise")
+        shape, own = np.shape(noise), np.shape(q.logits)
+        if shape[:1] != (self.draws,) or shape[1:][-len(own) :] != own:
+            needed = ", ".join(map(str, (self.draws, "...", *own)))
+            raise ValueError(f"{name} needs noise of shape ({needed}), but it has shape {shape}")
+        if not traced(noise) and not np.isfinite(noise).all():
+            raise ValueError(f"{name} needs finite noise, but {np.sum(~np.isfinite(noise))} entries are not")
+        return _checked(f, q), noise
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "__call__" in cls.__dict__ and cls.__call__.__doc__ is None:
+            cls.__call__.__doc__ = Estimator.__call__.__doc__
+
+
+def pathwise(fn: Callable[[Any], Any], q: Distribution, noise: Any) -> tuple[Array, Array]:
+    """Value and derivative in the logits of a relaxed path, for all repetitions in one call.
+
+    The logits are broadcast to the noise first, so that every repetition has logits, and a gradient, of its own.
+
+    Parameters
+    ----------
+    fn : callable
+        From a distribution to values (...), through its logits.
+    q : Distribution
+    noise : (..., *event_shape) ndarray of float64
+        Only its shape is used.
+
+    Returns
+    -------
+    value : (...) ndarray of float64
+    slope : (..., *event_shape) ndarray of float64
+        Units of the value per logit.
+    """
+    from autograd.extend import vspace  # noqa: PLC0415  (loaded by estimators that differentiate)
+    from autograd.core import make_vjp  # noqa: PLC0415
+
+    logits = np.broadcast_to(q.logits, np.shape(noise))
+    backward, value = make_vjp(lambda logits: fn(replace(q, logits=logits)), logits)
+    return value, backward(vspace(value).ones())
+
+
+def _checked(f: Callable[[Any], Any], q: Distribution) -> Callable[[Any], Any]:
+    """f with the shape and kind of its values checked, and with its gradient by hand where it has one."""
+
+    def evaluate(z: Any) -> Any:
+        if traced(z) and hasattr(f, "grad"):
+            value = _by_hand(f, q)(z)
+        else:
+            try:
+                value = f(z)
+            except (TypeError, AttributeError) as error:
+                if traced(z) and "Box" in str(error):
+                    _unfollowed(f, error)
+                raise
+        value = as_value(value, f, traced(z))
+        shape = np.shape(z)[: np.ndim(z) - q.event_ndim]
+        if np.shape(value) != shape:
+            raise ValueError(
+                f"f needs to return one value for each z, shape {shape}, but returned shape {np.shape(value)}"
+            )
+        return value
+
+    return evaluate
+
+
+def as_value(value: Any, f: Callable[[Any], Any], following: bool) -> Any:
+    """Convert what f returned; an array of traced numbers inside an untraced one has lost its gradient."""
+    if not traced(value) and following and np.asarray(value).dtype == object:
+        _unfollowed(f, None)
+    return as_float(value, "the value of f")
+
+
+def _by_hand(f: Any, q: Distribution) -> Callable[[Any], Any]:
+    """f as a primitive whose derivative is `f.grad`, which autograd may follow in turn."""
+    from autograd.extend import defvjp, primitive  # noqa: PLC0415
+
+    function = primitive(lambda z: as_float(f(z), "the value of f"))
+    defvjp(function, lambda _, z: lambda g: q.expand(g) * f.grad(z))
+    return function
+
+
+def _unfollowed(f: Callable[[Any], Any], error: Exception | None) -> NoReturn:
+    raise TypeError(
+        f"f needs to be differentiable, but autograd cannot follow {f!r}: write it with autograd.numpy in place of "
+        "numpy, or give it a method grad(z) that returns its gradient"
+    ) from error

@@ -1,0 +1,7 @@
+"""The oracle: expectations and gradients by enumeration, moments of an estimator by quadrature inside each cell of z."""
+
+from refgrad.exact.design import Design, design
+from refgrad.exact.enumeration import gradient, value
+from refgrad.exact.moments import Moments, bias, moments
+
+__all__ = ["Design", "Moments", "bias", "design", "gradient", "moments", "value"]
