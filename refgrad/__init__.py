@@ -4,8 +4,8 @@
 order: each builds on those before it.
 """
 
-from refgrad import estimators, exact, objectives
+from refgrad import estimators, exact, objectives, testing
 from refgrad.distributions import Bernoulli, Categorical
 
 __version__ = "0.1.0"
-__all__ = ["Bernoulli", "Categorical", "estimators", "exact", "objectives"]
+__all__ = ["Bernoulli", "Categorical", "estimators", "exact", "objectives", "testing"]

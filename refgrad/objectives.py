@@ -47,7 +47,7 @@ class _Objective:
         z = z if hasattr(z, "shape") else as_float(z, "z")
         if tuple(z.shape)[-len(shape) :] != shape:
             needed = ", ".join(map(str, shape))
-            raise ValueError(f"{type(self).__name__} needs z of shape (..., {needed}), but it has shape {tuple(z.shape)}")
+            raise ValueError(f"{type(self).__name__} needs z of shape (..., {needed}), but it is {tuple(z.shape)}")
         return z
 
 
@@ -84,7 +84,7 @@ class SquaredError(_Objective):
     def _difference(self, z: Any) -> Any:
         z = z if hasattr(z, "shape") else as_float(z, "z")
         if len(z.shape) < max(1, self.target.ndim):
-            raise ValueError(f"SquaredError needs z of shape (..., D) or (..., D, K), but it has shape {tuple(z.shape)}")
+            raise ValueError(f"SquaredError needs z of shape (..., D) or (..., D, K), but it is {tuple(z.shape)}")
         if self.target.ndim:
             self._check_event(z, self.target.shape)
         return z - like(z, self.target)

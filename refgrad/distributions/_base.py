@@ -23,7 +23,7 @@ class Distribution(ABC):
         if len(shape) < self.event_ndim or 0 in shape[len(shape) - self.event_ndim :]:
             axes = "(..., D)" if self.event_ndim == 1 else "(..., D, K)"
             raise ValueError(
-                f"{type(self).__name__} needs logits of shape {axes} with none of these zero, but they have shape {shape}"
+                f"{type(self).__name__} needs logits of shape {axes}, none of these zero, but they have shape {shape}"
             )
         if not traced(logits):
             self._check_logits(logits)
@@ -49,6 +49,43 @@ class Distribution(ABC):
     @abstractmethod
     def support_size(self) -> int:
         """Number of configurations: 2**D or K**D."""
+
+    @property
+    @abstractmethod
+    def probs(self) -> Any:
+        """Probabilities, in the shape of the logits."""
+
+    @abstractmethod
+    def log_prob(self, z: Any) -> Any:
+        """Log-probability of z: (...)."""
+
+    @abstractmethod
+    def score(self, z: Any) -> Any:
+        """Gradient of `log_prob` in the logits: (..., *event_shape)."""
+
+    @abstractmethod
+    def support(self, start: int = 0, stop: int | None = None) -> Array:
+        """Configurations in lexicographic order: (stop - start, *event_shape)."""
+
+    @abstractmethod
+    def draw_noise(self, shape: Any, rng: np.random.Generator) -> Array:
+        """Standard noise: (*shape, *event_shape)."""
+
+    @abstractmethod
+    def sample(self, noise: Any) -> Array:
+        """The z of some noise: (..., *event_shape)."""
+
+    @abstractmethod
+    def noise_given(self, z: Any, v: Any) -> Any:
+        """Noise that yields z, from fresh noise v: (..., *event_shape)."""
+
+    @abstractmethod
+    def relax(self, noise: Any, temperature: Any) -> Any:
+        """The relaxed z of some noise: (..., *event_shape)."""
+
+    @abstractmethod
+    def _inside(self, z: Array, noise: Any) -> Any:
+        """Noise of z that rounding put outside the cell of z, moved back by ulps."""
 
     def expand(self, value: Any) -> Any:
         """Append the event axes to an array of values, so that it multiplies a score.

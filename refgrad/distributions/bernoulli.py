@@ -167,9 +167,7 @@ class Bernoulli(Distribution):
     def _inside(self, z: Array, noise: Any) -> Any:
         """Move noise that rounding put across the threshold back, by ulps; the move is a constant to autograd."""
         rounded, threshold = untraced(noise), -untraced(self.logits)
-        moved = np.where(
-            z == 1, np.maximum(rounded, np.nextafter(threshold, np.inf)), np.minimum(rounded, threshold)
-        )
+        moved = np.where(z == 1, np.maximum(rounded, np.nextafter(threshold, np.inf)), np.minimum(rounded, threshold))
         return noise + (moved - rounded) if noise is not rounded else moved
 
     def relax(self, noise: Any, temperature: Any) -> Any:

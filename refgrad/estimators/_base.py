@@ -157,8 +157,8 @@ def pathwise(fn: Callable[[Any], Any], q: Distribution, noise: Any) -> tuple[Arr
     slope : (..., *event_shape) ndarray of float64
         Units of the value per logit.
     """
-    from autograd.extend import vspace  # noqa: PLC0415  (loaded by estimators that differentiate)
     from autograd.core import make_vjp  # noqa: PLC0415
+    from autograd.extend import vspace  # noqa: PLC0415  (loaded by estimators that differentiate)
 
     logits = np.broadcast_to(q.logits, np.shape(noise))
     backward, value = make_vjp(lambda logits: fn(replace(q, logits=logits)), logits)

@@ -1,4 +1,4 @@
-"""The oracle: expectations and gradients by enumeration, moments of an estimator by quadrature inside each cell of z."""
+"""The oracle: expectations and gradients by enumeration, moments of an estimator by quadrature."""
 
 from refgrad.exact.design import Design, design
 from refgrad.exact.enumeration import gradient, value

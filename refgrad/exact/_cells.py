@@ -26,7 +26,7 @@ class Plan:
     reads : tuple of str
         For each draw `"z"`, `"cell"` or `"smooth"`.
     reduced : bool
-        Whether a shift of all Gumbel values of a variable leaves the estimator unchanged: K - 1 coordinates serve for K.
+        Whether a shift of all Gumbel values of a variable changes nothing: K - 1 coordinates serve for K.
     """
 
     q: Distribution
@@ -52,7 +52,7 @@ class Plan:
         return int(count(self.parts) ** sum(word != "smooth" for word in self.reads))
 
     def nodes(self, rule: Rule, index: Any) -> tuple[Array, Array, list[Array]]:
-        """Noise (draws, n, *event_shape), weights (n,), and the z of each draw that has one, by the number of the node."""
+        """Noise (draws, n, *event_shape), weights (n,) and the z of each draw that has one, by node number."""
         cell, point = np.divmod(index, len(rule))
         coordinates, weights = rule.points(point)
         noise, zs, used = [], [], 0
@@ -125,7 +125,7 @@ class Plan:
 
 
 def _logistic_given(z: Array, coordinates: Array, log_probs: Array) -> Array:
-    """Logistic noise given z by inverting its distribution function: u in (1 - p, 1) where z = 1, in (0, 1 - p) else."""
+    """Logistic noise given z, inverting its distribution function: u in (1 - p, 1) if z = 1, else in (0, 1 - p)."""
     from scipy.special import log_expit  # noqa: PLC0415  (loaded when needed)
 
     log_zero, log_one = log_probs.T

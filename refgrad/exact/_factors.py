@@ -78,4 +78,6 @@ def check_count(needed: int, limit: int, what: str) -> None:
         If more is needed than the limit allows.
     """
     if needed > limit:
-        raise ValueError(f"{what} needs {needed:,} evaluations, more than the limit of {limit:,}; pass limit={needed} to allow it")
+        raise ValueError(
+            f"{what} needs {needed:,} evaluations, more than the limit of {limit:,}; pass limit={needed} to allow it"
+        )

@@ -68,7 +68,8 @@ def trapezoid(step: float, reach: float, axes: int) -> Points:
 
 def gauss(count: int, axes: int, stretch: float = 1.0) -> Points:
     """Gauss-Legendre nodes in y, clustered at the ends by `x = y**3 (10 - 15 y + 6 y**2)`. Eq. 00.9."""
-    nodes, weights = np.polynomial.legendre.leggauss(count)
+    rule: tuple[Any, Any] = np.polynomial.legendre.leggauss(count)
+    nodes, weights = rule
     points, slopes = _clustered((1 + nodes) / 2, (1 - nodes) / 2, stretch)
     return _product(points, slopes * weights / 2, axes)
 

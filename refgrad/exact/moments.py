@@ -161,7 +161,7 @@ def _one_block(block: _Block) -> _Sums:
     if wrong.any():
         first = int(np.argmax(wrong))
         where = [z[first].astype(int).tolist() for z in zs]
-        raise ValueError(f"{block.estimator!r} needs to return finite values, but returned {rows[first]} at z = {where}")
+        raise ValueError(f"{block.estimator!r} needs to be finite, but returned {rows[first].tolist()} at z = {where}")
     rest = rows - block.center.ravel()
     weighted = weights[:, None] * rest
     return _Sums(weighted.sum(axis=0), weights @ np.abs(rows), weighted.T @ rest)
@@ -169,12 +169,12 @@ def _one_block(block: _Block) -> _Sums:
 
 def _ladder(axes: int, stretch: float, cells: int, limit: int) -> list[Rule]:
     """Rules of growing accuracy, as far as the limit allows; for many axes, one lattice with several shifts."""
-    reach = 40 + stretch  # beyond it lies less than 1e-16 of the least likely value
+    reach = 37 + stretch  # beyond it lies less than 1e-16 of the least likely value
     rungs: list[Rule]
     if axes == 0:
         return [single()]
     if axes <= 2:
-        rungs = [trapezoid(step, reach, axes) for step in (0.8, 0.4, 0.2, 0.1)]
+        rungs = [trapezoid(step, reach, axes) for step in (0.7, 0.35, 0.25, 0.15, 0.1)]
     elif axes == 3:
         rungs = [gauss(count, axes, max(1.0, stretch / 6)) for count in (16, 32, 64, 128)]
     else:

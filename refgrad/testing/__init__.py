@@ -1,0 +1,15 @@
+"""Judging implementations: problems with a known answer, and verdicts with a stated rate of false alarms."""
+
+from refgrad.testing.black_box import assert_unbiased, check_unbiased
+from refgrad.testing.problems import Problem, exact_problems, standard_problems
+from refgrad.testing.verdict import Undecided, Verdict
+
+__all__ = [
+    "Problem",
+    "Undecided",
+    "Verdict",
+    "assert_unbiased",
+    "check_unbiased",
+    "exact_problems",
+    "standard_problems",
+]

@@ -1,0 +1,153 @@
+"""Problems with a known answer: a distribution, a function, a name."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from refgrad import exact
+from refgrad.distributions import Bernoulli, Categorical, Distribution
+from refgrad.distributions._array import Array
+from refgrad.objectives import Interacting, Quadratic, SquaredError, Table
+
+__all__ = ["Problem", "exact_problems", "standard_problems"]
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """What a sampler is given: `q` (and its logits) and `f`; the exact gradient is computed once.
+
+    Parameters
+    ----------
+    q : Distribution
+        One row of logits.
+    f : callable
+        From (n, *event_shape) to (n,).
+    name : str
+
+    Examples
+    --------
+    >>> problem = Problem(Bernoulli([0.0]), SquaredError(0.375), "toy")
+    >>> print(problem.gradient)
+    [0.0625]
+    """
+
+    q: Distribution
+    f: Callable[[Any], Any]
+    name: str
+
+    @cached_property
+    def gradient(self) -> Array:
+        """Exact gradient of E f in the logits: (*event_shape,), read-only."""
+        result = exact.gradient(self.q, self.f)
+        result.flags.writeable = False
+        return result
+
+    @property
+    def logits(self) -> Array:
+        """The logits of q, read-only."""
+        return self.q.logits
+
+    @property
+    def family(self) -> str:
+        """`"bernoulli"` or `"categorical"`."""
+        return self.q.family
+
+    def __str__(self) -> str:
+        sizes = ", ".join(f"{axis} = {size}" for axis, size in zip("DK", self.q.event_shape, strict=False))
+        return f"{self.name} ({self.family}, {sizes})"
+
+
+def standard_problems(family: str | None = None) -> list[Problem]:
+    """Problems for a black box: REINFORCE is decided on each within 500,000 samples.
+
+    Together they leave no place to hide for mistakes that vanish at logits 0, at D = 1, with two categories, on
+    polynomials of low degree, on a centred f, or on normalised logits.
+
+    Parameters
+    ----------
+    family : {"bernoulli", "categorical"}, optional
+        Only these.
+
+    Returns
+    -------
+    list of Problem
+
+    Raises
+    ------
+    ValueError
+        For another family.
+    """
+    return _of_family(
+        [
+            Problem(Bernoulli([0.0]), SquaredError(0.45), "toy"),
+            Problem(Bernoulli([-1.5]), SquaredError(0.4), "tilted toy"),
+            Problem(Bernoulli([0.6, -1.1, 0.3]), _interacting(3), "interactions"),
+            Problem(Bernoulli([1.2, -0.4]), Quadratic(0.5, [1.0, -0.75], [[0.0, 1.5], [0.0, 0.0]]), "one pair"),
+            Problem(Bernoulli([3.5, -0.5]), Table([0.25, 1.0, 2.0, -0.5]), "rare zero"),
+            Problem(Bernoulli([-0.8, 0.5, 1.0, -0.2]), Table(np.random.default_rng(4).normal(size=16)), "random table"),
+            Problem(Categorical([[1.0, 2.5, 0.5]]), _table([1.0, -0.5, 2.0], 1, 3), "three categories"),
+            Problem(Categorical([[0.5, 1.0, -0.6], [2.0, 1.2, 2.4]]), _interacting(2, 3), "interactions"),
+            Problem(Categorical([[3.0, -1.0, 0.0, 2.5]]), _table([0.5, 3.0, -1.0, 1.5], 1, 4), "rare category"),
+            Problem(
+                Categorical([[-1.0, 0.0], [0.5, -0.4], [0.3, 1.0]]),
+                _table(np.random.default_rng(1).normal(size=8), 3, 2),
+                "pairs of categories",
+            ),
+            Problem(
+                Categorical([[0.2, 1.0, 0.0, -0.5], [1.0, 0.4, 0.8, 1.3]]),
+                _table(np.random.default_rng(2).normal(size=16), 2, 4),
+                "random table",
+            ),
+        ],
+        family,
+    )
+
+
+def exact_problems(family: str | None = None) -> list[Problem]:
+    """Problems for the oracle: small, and hard for a sampler (nearly flat, saturated, masked).
+
+    Parameters
+    ----------
+    family : {"bernoulli", "categorical"}, optional
+        Only these.
+
+    Returns
+    -------
+    list of Problem
+
+    Raises
+    ------
+    ValueError
+        For another family.
+    """
+    return _of_family(
+        [
+            Problem(Bernoulli([0.0]), SquaredError(0.45), "toy, t = .45"),
+            Problem(Bernoulli([0.0]), SquaredError(0.499), "toy, t = .499"),
+            Problem(Bernoulli([36.0]), SquaredError(0.45), "toy, saturated"),
+            Problem(Bernoulli([0.6, -1.1]), _interacting(2), "interactions"),
+            Problem(Categorical([[1.0, 2.5, 0.5]]), _interacting(1, 3), "interactions"),
+            Problem(Categorical([[1.0, -np.inf, 0.5]]), _table([1.0, 9.0, 2.0], 1, 3), "masked category"),
+            Problem(Categorical([[0.5, 1.0], [2.0, 1.2]]), _interacting(2, 2), "two pairs"),
+        ],
+        family,
+    )
+
+
+def _interacting(*shape: int) -> Interacting:
+    """Interactions of every order, with coefficients of both signs."""
+    rng = np.random.default_rng(sum(shape))
+    return Interacting(0.5, *rng.integers(-8, 9, size=(4, *shape)) / 8)
+
+
+def _table(values: Any, variables: int, categories: int) -> Table:
+    return Table(values, event_shape=(variables, categories))
+
+
+def _of_family(problems: list[Problem], family: str | None) -> list[Problem]:
+    if family not in {None, "bernoulli", "categorical"}:
+        raise ValueError(f"family needs to be 'bernoulli' or 'categorical', but is {family!r}")
+    return [problem for problem in problems if family in {None, problem.family}]
