@@ -10,6 +10,7 @@ from typing import Any
 
 import refgrad
 from refgrad.testing import Verdict, built_in, check_unbiased, standard_problems
+from refgrad.testing.black_box import check_options
 from refgrad.testing.loading import LoadError, describe, load_estimator, load_sampler
 
 __all__ = ["main"]
@@ -39,15 +40,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         with _report(options.json) as report:
-            status = _verify_sampler(options, report) if options.target else _verify_built_in(options, report)
-            report["exit_status"] = status
-            return status
-    except (LoadError, ValueError, TypeError, OSError) as error:
-        print(f"refgrad: {error}", file=sys.stderr)
+            return _verify(options, report)
+    except OSError as error:
+        print(f"refgrad: cannot write {error.filename}: {error.strerror}", file=sys.stderr)
         return USAGE
     except KeyboardInterrupt:
         print("refgrad: interrupted", file=sys.stderr)
         return 130
+
+
+def _verify(options: argparse.Namespace, report: dict[str, Any]) -> int:
+    """Fill the report; what the user can mend is a message and an exit status, not a traceback."""
+    try:
+        check_options(options.tolerance, options.alpha, options.max_samples)
+        status = _verify_sampler(options, report) if options.target else _verify_built_in(options, report)
+    except (LoadError, ValueError) as error:
+        print(f"refgrad: {error}", file=sys.stderr)
+        status, report["error"] = USAGE, str(error)
+    report["exit_status"] = status
+    return status
 
 
 def _parser() -> argparse.ArgumentParser:

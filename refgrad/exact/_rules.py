@@ -60,7 +60,7 @@ def trapezoid(step: float, reach: float, axes: int) -> Points:
     Left out are points where the density falls below `exp(-reach)`.
     """
     last = int(np.ceil(reach / step))
-    nodes = step * np.arange(-last, last + 1)
+    nodes: Array = step * np.arange(-last, last + 1, dtype=np.float64)
     rule = _product(nodes, step * _density(nodes), axes)
     near = np.abs(rule.nodes).sum(axis=1) <= reach
     return Points(rule.nodes[near], rule.weights[near])

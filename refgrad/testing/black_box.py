@@ -76,7 +76,7 @@ def check_unbiased(
     >>> print(verdict.outcome)
     wrong
     """
-    _check_options(tolerance, alpha, max_samples)
+    check_options(tolerance, alpha, max_samples)
     rng = np.random.default_rng(seed)
     pilot = _draw(sampler, problem, min(PILOT, max(2, max_samples // 10)), rng)
     court = Court.open(problem, pilot, tolerance, alpha, estimator)
@@ -138,6 +138,7 @@ def _draw(sampler: Sampler, problem: Problem, n: int, rng: np.random.Generator) 
         raise ValueError(
             f"the sampler needs to return shape {shape}, one estimate of the gradient in the logits for each of "
             f"n = {n} repetitions, but returned shape {estimates.shape}"
+            + (" (was it averaged over the repetitions?)" if estimates.shape == problem.q.event_shape else "")
         )
     precision = np.finfo(estimates.dtype).eps if estimates.dtype.kind == "f" else np.finfo(float).eps
     return Batch(estimates.reshape(n, -1).astype(np.float64), float(precision))
@@ -154,7 +155,8 @@ def _calls(available: int) -> Iterator[tuple[int, bool]]:
             goal = min(max(int(goal * 1.2), goal + 1), available)
 
 
-def _check_options(tolerance: float, alpha: float, max_samples: int) -> None:
+def check_options(tolerance: float, alpha: float, max_samples: int) -> None:
+    """Raise ValueError for a parameter of a check that is out of range."""
     if not 0 < tolerance < np.inf:
         raise ValueError(f"tolerance needs to be positive and finite, but is {tolerance}")
     if not 0 < alpha < 1:

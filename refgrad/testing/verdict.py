@@ -71,6 +71,7 @@ class Verdict:
         for index in np.ndindex(*self.exact.shape):
             off = self.estimate[index] - self.exact[index]
             percent = f"{100 * off / self.exact[index]:+.1f} %" if self.exact[index] else f"{off:+.1e}"
+            percent = percent if np.isfinite(off) else "-"
             mark = "  <- worst" if index == self.worst and self.outcome != "right" else ""
             name = f"[{', '.join(map(str, index))}]"
             lines.append(
