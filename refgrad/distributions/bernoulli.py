@@ -120,7 +120,8 @@ class Bernoulli(Distribution):
         (*shape, D) ndarray of float64
             Always finite.
         """
-        return rng.logistic(size=self._noise_shape(shape, rng))
+        size = self._noise_shape(shape, rng)
+        return rng.logistic(size=size)
 
     def sample(self, noise: Any) -> Array:
         """Threshold: z = 1 where `logits + noise > 0`.

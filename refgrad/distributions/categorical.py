@@ -147,7 +147,8 @@ class Categorical(Distribution):
         (*shape, D, K) ndarray of float64
             Always finite.
         """
-        return rng.gumbel(size=self._noise_shape(shape, rng))
+        size = self._noise_shape(shape, rng)
+        return rng.gumbel(size=size)
 
     def sample(self, noise: Any) -> Array:
         """Gumbel-max: the one-hot argmax of `logits + noise`, the first of equals.

@@ -160,8 +160,13 @@ def pathwise(fn: Callable[[Any], Any], q: Distribution, noise: Any) -> tuple[Arr
     from autograd.core import make_vjp  # noqa: PLC0415
     from autograd.extend import vspace  # noqa: PLC0415  (loaded by estimators that differentiate)
 
-    logits = np.broadcast_to(q.logits, np.shape(noise))
-    backward, value = make_vjp(lambda logits: fn(replace(q, logits=logits)), logits)
+    def followed(logits: Any) -> Any:
+        own = replace(q, logits=logits)
+        value = fn(own)
+        return value if traced(value) else value + 0 * own.probs.sum(event)  # a constant has a slope too: zero
+
+    event = tuple(range(-q.event_ndim, 0))
+    backward, value = make_vjp(followed, np.broadcast_to(q.logits, np.shape(noise)))
     return value, backward(vspace(value).ones())
 
 

@@ -1,0 +1,53 @@
+"""The relaxed path, and what is refused before an estimator sees it."""
+
+import numpy as np
+import pytest
+
+from refgrad import Bernoulli, Categorical
+from refgrad.estimators import Estimator, GumbelSoftmax, Reinforce, pathwise
+from refgrad.objectives import SquaredError
+
+
+def test_pathwise_gives_every_repetition_its_own_gradient():
+    q, noise = Bernoulli([0.5, -1.0]), np.random.default_rng(0).logistic(size=(6, 2))
+    value, slope = pathwise(lambda q: (q.relax(noise, 0.5) ** 2).sum(-1), q, noise)
+    relaxed = q.relax(noise, 0.5)
+    np.testing.assert_allclose(value, (relaxed**2).sum(-1), rtol=1e-15)
+    np.testing.assert_allclose(slope, 2 * relaxed * relaxed * (1 - relaxed) / 0.5, rtol=1e-13)
+
+
+def test_pathwise_of_a_constant_is_zero():
+    q, noise = Categorical([[0.5, -1.0]]), np.zeros((3, 1, 2))
+    value, slope = pathwise(lambda q: np.ones(3), q, noise)
+    np.testing.assert_array_equal(value, np.ones(3))
+    np.testing.assert_array_equal(slope, np.zeros((3, 1, 2)))
+
+
+def test_an_estimator_that_serves_one_family_refuses_the_other():
+    class Binary(Reinforce):
+        claims = type(Reinforce.claims)(unbiased=True, families=("bernoulli",))
+
+    with pytest.raises(TypeError, match=r"Binary needs q of family bernoulli, but q is Categorical\(logits="):
+        Binary()(Categorical([[0.0, 1.0]]), np.sum, np.zeros((1, 1, 2)))
+
+
+def test_a_draw_needs_a_generator():
+    with pytest.raises(TypeError, match="rng needs a numpy.random.Generator, but is int"):
+        Reinforce().sample(Bernoulli([0.0]), SquaredError(0.5), 3, 7)
+
+
+def test_samples_come_in_blocks_and_a_block_is_no_seam():
+    q = Bernoulli(np.linspace(-1, 1, 300))
+    rng = np.random.default_rng(0)
+    estimates = Reinforce().sample(q, SquaredError(0.5), 1000, rng)
+    noise = q.draw_noise((1, 1000), np.random.default_rng(0))
+    np.testing.assert_array_equal(estimates, Reinforce()(q, SquaredError(0.5), noise))
+
+
+def test_breaks_are_the_edges_of_the_cells():
+    np.testing.assert_array_equal(GumbelSoftmax(0.5).breaks(Bernoulli([0.5, -1.0])), [-0.5, 1.0])
+
+
+def test_every_call_has_a_docstring():
+    assert Reinforce.__call__.__doc__ == Estimator.__call__.__doc__
+    assert "Eq." not in (Estimator.__call__.__doc__ or "")
