@@ -1,5 +1,7 @@
 """What both families share: the shape of the logits, and the checks of what is handed to a verb."""
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar

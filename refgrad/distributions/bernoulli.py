@@ -1,5 +1,7 @@
 """Independent Bernoulli variables, and their binary Concrete relaxation."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Any, ClassVar
 

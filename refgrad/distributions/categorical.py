@@ -1,5 +1,7 @@
 """Independent categorical variables as one-hot rows, and their Gumbel-Softmax relaxation."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Any, ClassVar
 

@@ -1,5 +1,7 @@
 """What every estimator shares: its claims, its noise, the checks of its arguments, and the relaxed path."""
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace

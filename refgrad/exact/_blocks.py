@@ -1,9 +1,13 @@
 """Work in blocks: in order whoever computes them, with a bar if wanted."""
 
+from __future__ import annotations
+
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 WINDOW = 16  # blocks submitted ahead of the one that is added
 

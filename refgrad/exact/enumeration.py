@@ -1,10 +1,11 @@
 """E f and its gradient by enumeration, in two halves: derivation 00."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import reduce
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from refgrad.distributions import Distribution
 from refgrad.distributions._array import Array
 from refgrad.exact._blocks import run
 from refgrad.exact._factors import Factor, check_count, configurations, count, factors
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 __all__ = ["gradient", "value"]
 

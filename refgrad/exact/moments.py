@@ -1,7 +1,8 @@
 """Mean, variance and bias of an estimator, exactly: sum over z, quadrature inside each cell. Derivation 00."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ from refgrad.exact._rules import SHIFTS, Lattice, Rule, gauss, single, trapezoid
 from refgrad.exact.enumeration import gradient
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from refgrad.estimators import Estimator
 
 __all__ = ["Moments", "bias", "moments"]
@@ -50,7 +53,7 @@ class Moments:
 
 
 def moments(
-    estimator: "Estimator",
+    estimator: Estimator,
     q: Distribution,
     f: Callable[[Any], Any],
     *,
@@ -109,7 +112,7 @@ def moments(
     return _finish(totals, rungs, center)
 
 
-def bias(estimator: "Estimator", q: Distribution, f: Callable[[Any], Any], **options: Any) -> Array:
+def bias(estimator: Estimator, q: Distribution, f: Callable[[Any], Any], **options: Any) -> Array:
     """Exact mean of an estimator less the exact gradient.
 
     Parameters
@@ -133,7 +136,7 @@ class _Sums:
     absolute: Any = 0.0
     second: Any = 0.0
 
-    def __add__(self, other: "_Sums") -> "_Sums":
+    def __add__(self, other: _Sums) -> _Sums:
         return _Sums(self.first + other.first, self.absolute + other.absolute, self.second + other.second)
 
 
@@ -141,7 +144,7 @@ class _Sums:
 class _Block:
     """Nodes `start` up to `stop` of one rule."""
 
-    estimator: "Estimator"
+    estimator: Estimator
     f: Callable[[Any], Any]
     plan: Plan
     rule: Rule
@@ -210,7 +213,7 @@ def _finish(totals: list[_Sums], rungs: list[Rule], center: Array) -> Moments:
     )
 
 
-def _ignores_shift(estimator: "Estimator", q: Distribution, f: Callable[[Any], Any]) -> bool:
+def _ignores_shift(estimator: Estimator, q: Distribution, f: Callable[[Any], Any]) -> bool:
     """Whether adding one number to all noise of a variable changes nothing, tried on a few draws."""
     rng = np.random.default_rng(0)
     noise = estimator.draw_noise(q, 16, rng)

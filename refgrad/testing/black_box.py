@@ -1,5 +1,7 @@
 """Judge a sampler of which nothing is known but what it returns."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,7 +15,7 @@ from refgrad.testing.verdict import Undecided, Verdict
 
 __all__ = ["assert_unbiased", "check_unbiased"]
 
-Sampler = Callable[[Problem, int, np.random.Generator], Any]
+Sampler = Callable[[Problem, int, "np.random.Generator"], Any]
 
 PILOT = 1000
 ROWS = 2**15  # most estimates asked for in one call
