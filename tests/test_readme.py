@@ -30,7 +30,7 @@ def my_code(tmp_path, monkeypatch):
 
 def test_the_wrong_estimator_is_caught_as_shown(my_code, capsys):
     assert my_code.exists()
-    assert main("verify my_code.py:estimate --family bernoulli".split()) == 1
+    assert main(["verify", "my_code.py:estimate", "--family", "bernoulli"]) == 1
     said = capsys.readouterr().out
     begins, ends = block("text", "$ refgrad verify my_code.py").split("\n", 1)[1].split("...\n")
     assert said.startswith(begins)
@@ -39,7 +39,7 @@ def test_the_wrong_estimator_is_caught_as_shown(my_code, capsys):
 
 def test_the_mended_estimator_passes(my_code, capsys):
     assert my_code.exists()
-    assert main("verify fixed.py:estimate --family bernoulli".split()) == 0
+    assert main(["verify", "fixed.py:estimate", "--family", "bernoulli"]) == 0
     assert "6 right, 0 wrong, 0 undecided" in capsys.readouterr().out
 
 
