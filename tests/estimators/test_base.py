@@ -18,7 +18,7 @@ def test_pathwise_gives_every_repetition_its_own_gradient():
 
 def test_pathwise_of_a_constant_is_zero():
     q, noise = Categorical([[0.5, -1.0]]), np.zeros((3, 1, 2))
-    value, slope = pathwise(lambda q: np.ones(3), q, noise)
+    value, slope = pathwise(lambda _: np.ones(3), q, noise)
     np.testing.assert_array_equal(value, np.ones(3))
     np.testing.assert_array_equal(slope, np.zeros((3, 1, 2)))
 
@@ -32,7 +32,7 @@ def test_an_estimator_that_serves_one_family_refuses_the_other():
 
 
 def test_a_draw_needs_a_generator():
-    with pytest.raises(TypeError, match="rng needs a numpy.random.Generator, but is int"):
+    with pytest.raises(TypeError, match=r"rng needs a numpy\.random\.Generator, but is int"):
         Reinforce().sample(Bernoulli([0.0]), SquaredError(0.5), 3, 7)
 
 
