@@ -1,0 +1,264 @@
+"""Categorical: every verb against fifty digits, masks, identities, and what it refuses."""
+
+import mpmath
+import numpy as np
+import pytest
+from autograd import grad, hessian
+from autograd import numpy as anp
+from autograd.test_util import check_grads
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import kstest
+
+from refgrad import Bernoulli, Categorical
+
+EPS = np.finfo(float).eps
+quick = settings(max_examples=100, deadline=None, derandomize=True)
+ROWS = [[0.0, 0.0], [700.0, -700.0, 0.0], [36.0, 0.0, 1.0], [-5.0, 2.0, 2.0, -0.5], [1e3, 1e3 + 1, 0.0], [3.0]]
+
+
+def exact_probs(row):
+    with mpmath.workdps(700):
+        weights = [mpmath.exp(mpmath.mpf(x)) for x in row]
+        return [w / sum(weights) for w in weights]
+
+
+@st.composite
+def rows(draw):
+    variables, categories = draw(st.integers(1, 3)), draw(st.integers(1, 5))
+    flat = draw(st.lists(st.floats(-700, 700), min_size=variables * categories, max_size=variables * categories))
+    return np.reshape(flat, (variables, categories))
+
+
+@pytest.mark.parametrize("row", ROWS)
+class TestFiftyDigits:
+    def test_probs(self, row):
+        for value, exact in zip(Categorical([row]).probs[0], exact_probs(row), strict=True):
+            assert abs(mpmath.mpf(float(value)) - exact) <= 8 * EPS * exact + mpmath.mpf("5e-324")
+
+    def test_log_prob(self, row):
+        for z, exact in zip(np.eye(len(row)), exact_probs(row), strict=True):
+            with mpmath.workdps(700):
+                log = mpmath.log(exact)
+            # The differences of the logits are rounded once.
+            bound = 8 * EPS * abs(log) if abs(log) < 1 else 8 * EPS * max(map(abs, row))
+            assert abs(mpmath.mpf(float(Categorical([row]).log_prob([z]))) - log) <= bound
+
+    def test_score(self, row):
+        exact = exact_probs(row)
+        for i, z in enumerate(np.eye(len(row))):
+            score = Categorical([row]).score([z])[0]
+            for k, p in enumerate(exact):
+                with mpmath.workdps(700):
+                    truth = (1 if i == k else 0) - p
+                assert abs(mpmath.mpf(float(score[k])) - truth) <= 16 * EPS * abs(truth) + mpmath.mpf("5e-324")
+
+
+class TestIdentities:
+    @given(rows(), st.integers(0, 2**32))
+    @quick
+    def test_noise_given_z_gives_z_back(self, logits, seed):
+        q, rng = Categorical(logits), np.random.default_rng(seed)
+        z = np.eye(logits.shape[1])[rng.integers(logits.shape[1], size=(20, len(logits)))]
+        v = q.draw_noise(20, rng) * rng.choice([1.0, 10.0, 30.0])
+        np.testing.assert_array_equal(q.sample(q.noise_given(z, v)), z)
+
+    @given(rows(), st.floats(0.05, 20), st.integers(0, 2**32))
+    @quick
+    def test_the_relaxation_rounds_to_the_sample(self, logits, temperature, seed):
+        q = Categorical(logits)
+        noise = q.draw_noise(50, np.random.default_rng(seed))
+        relaxed = q.relax(noise, temperature)
+        np.testing.assert_allclose(relaxed.sum(-1), 1, atol=20 * EPS)
+        assert ((relaxed.max(-1) - (relaxed * q.sample(noise)).sum(-1)) == 0).all()
+
+    def test_given_z_the_largest_is_a_gumbel_and_the_others_lie_below(self):
+        q, rng = Categorical([[1.0, -0.5, 2.0]]), np.random.default_rng(0)
+        v = q.draw_noise(1000, rng)
+        for z in np.eye(3)[:, None]:
+            noise = q.noise_given(np.broadcast_to(z, v.shape), v)
+            perturbed = np.log(q.probs) + noise
+            np.testing.assert_allclose((perturbed * z).sum((1, 2)), (v * z).sum((1, 2)), atol=1e-13)
+            assert (perturbed * (1 - z) <= (perturbed * z).sum(-1, keepdims=True) * (1 - z)).all()
+
+    def test_noise_given_z_averaged_over_z_is_gumbel(self):
+        q, rng = Categorical([[1.0, -0.5, 2.0, -1.0]]), np.random.default_rng(0)
+        noise = q.noise_given(q.sample(q.draw_noise(100_000, rng)), q.draw_noise(100_000, rng))
+        pvalues = [kstest(noise[:, 0, k], "gumbel_r").pvalue for k in range(4)]
+        assert min(pvalues) > 1e-9 / 4  # rate of false alarms: 1e-9
+
+    def test_the_distribution_function_given_z(self):
+        # P(noise_k <= x, z = i) by quadrature over the winner's arrival, against a design of v.
+        q, x = Categorical([[0.4, -0.8]]), 0.3
+        binary = Bernoulli([1.2])
+        u = (np.arange(200) + 0.5) / 200
+        v = -np.log(-np.log(u))
+        pairs = np.stack(np.meshgrid(v, v, indexing="ij"), axis=-1).reshape(-1, 1, 2)
+        z = np.broadcast_to([[1.0, 0.0]], pairs.shape)
+        noise = q.noise_given(z, pairs)
+        given_pair = np.mean(noise[:, 0, 0] - noise[:, 0, 1] <= x)
+        p = binary.probs[0]
+        truth = max(0.0, 1 / (1 + np.exp(-x)) - (1 - p)) / p  # the difference is logistic, above -1.2
+        assert abs(given_pair - truth) < 1 / 100  # cells of the grid that the curve crosses: two in 200
+
+    def test_the_score_is_the_gradient_of_log_prob(self):
+        x, z = np.array([[0.5, -2.0, 1.0], [3.0, 0.0, 0.0]]), np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+        by_autograd = grad(lambda x: Categorical(x).log_prob(z))(x)
+        np.testing.assert_allclose(by_autograd, Categorical(x).score(z), atol=4 * EPS)
+
+    def test_the_score_has_mean_zero(self):
+        q = Categorical([[0.5, -2.0, 1.0], [3.0, 0.0, 0.0]])
+        z = q.support()
+        np.testing.assert_allclose(np.tensordot(np.exp(q.log_prob(z)), q.score(z), 1), 0, atol=20 * EPS)
+
+    def test_two_categories_are_a_bernoulli(self):
+        q, b = Categorical([[0.25, 1.0]]), Bernoulli([0.75])
+        np.testing.assert_allclose(q.probs[0, 1], b.probs[0], rtol=4 * EPS)
+        np.testing.assert_allclose(q.log_prob([[0.0, 1.0]]), b.log_prob([1.0]), rtol=4 * EPS)
+        np.testing.assert_allclose(q.relax([[0.5, 1.5]], 0.3)[0, 1], b.relax([1.0], 0.3)[0], rtol=1e-14)
+
+    @given(rows(), st.floats(-100, 100))
+    @quick
+    def test_a_common_shift_changes_nothing(self, logits, shift):
+        one, other = Categorical(logits), Categorical(logits + shift)
+        # Shifted logits are rounded: the relative error of a probability is that rounding.
+        np.testing.assert_allclose(one.probs, other.probs, rtol=4 * EPS * 1000, atol=1e-300)
+
+
+class TestMasks:
+    q = Categorical([[0.5, -np.inf, 1.0], [-np.inf, 0.0, -np.inf]])
+
+    def test_probability_and_score_are_exactly_zero(self):
+        assert (self.q.probs[[0, 1, 1], [1, 0, 2]] == 0).all()
+        assert self.q.probs[1, 1] == 1
+        z = np.array([[1.0, 0, 0], [0, 1, 0]])
+        assert (self.q.score(z)[[0, 1, 1, 1], [1, 0, 1, 2]] == 0).all()
+        assert np.isfinite(self.q.log_prob(z))
+        assert self.q.log_prob([[0, 1.0, 0], [0, 1, 0]]) == -np.inf
+
+    def test_never_sampled_and_exactly_zero_when_relaxed(self):
+        noise = self.q.draw_noise(1000, np.random.default_rng(0))
+        for values in (self.q.sample(noise), self.q.relax(noise, 0.1), self.q.relax(noise, 1e-3)):
+            assert (values[:, [0, 1, 1], [1, 0, 2]] == 0).all()
+
+    def test_a_masked_category_keeps_its_noise(self):
+        v = self.q.draw_noise(1000, np.random.default_rng(0))
+        z = self.q.sample(self.q.draw_noise(1000, np.random.default_rng(1)))
+        noise = self.q.noise_given(z, v)
+        np.testing.assert_array_equal(noise[:, [0, 1, 1], [1, 0, 2]], v[:, [0, 1, 1], [1, 0, 2]])
+
+    def test_a_z_of_probability_zero_is_refused(self):
+        z = np.array([[0, 1.0, 0], [0, 1, 0]])
+        with pytest.raises(ValueError, match=r"z needs a positive probability, but has a masked category at \(0, 1\)"):
+            self.q.noise_given(z, np.zeros((2, 3)))
+
+    @pytest.mark.parametrize("derivative", [grad, hessian])
+    def test_derivatives_are_finite_and_zero(self, derivative):
+        z, v = np.array([[1.0, 0, 0], [0, 1, 0]]), np.random.default_rng(0).gumbel(size=(2, 3))
+        weight = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+        for fn in (
+            lambda x: anp.sum(weight * Categorical(x).relax(v, 0.5) ** 2),
+            lambda x: anp.sum(weight * Categorical(x).relax(Categorical(x).noise_given(z, v), 0.5) ** 2),
+            lambda x: Categorical(x).log_prob(z) ** 2,
+        ):
+            values = derivative(fn)(self.q.logits)
+            assert np.isfinite(values).all()
+            assert (values[[0, 1, 1], [1, 0, 2]] == 0).all()
+        slope = grad(lambda t: anp.sum(weight * self.q.relax(v, t) ** 2))(0.5)
+        assert np.isfinite(slope)
+
+
+class TestSecondOrder:
+    x = np.array([[0.3, -1.0, 0.2], [2.0, 0.5, 0.1]])
+    z = np.array([[1.0, 0, 0], [0, 0, 1]])
+    noise = np.array([[0.2, 1.0, -0.3], [0.4, 0.0, 2.0]])
+    weight = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 7.0]])
+
+    @pytest.mark.parametrize(
+        "fn",
+        [
+            lambda q, noise, t: q.relax(noise, t) ** 2,
+            lambda q, noise, t: q.relax(q.noise_given(TestSecondOrder.z, noise), t) ** 2,
+            lambda q, noise, t: q.noise_given(TestSecondOrder.z, noise) * t,
+            lambda q, noise, t: q.score(TestSecondOrder.z) * q.probs * t + noise,
+            lambda q, noise, t: q.log_prob(TestSecondOrder.z) ** 2 * t + noise,
+        ],
+    )
+    def test_autograd(self, fn):
+        def total(x, noise, t):
+            return anp.sum(self.weight * fn(Categorical(x), noise, t))
+
+        check_grads(total, modes=["rev"], order=2)(self.x, self.noise, 0.5)
+
+    def test_broadcasting(self):
+        rng = np.random.default_rng(0)
+        z = np.eye(3)[rng.integers(3, size=(5, 1, 2))]
+
+        def total(x, noise, t):
+            q = Categorical(x)
+            return anp.sum(q.relax(q.noise_given(z, noise), t) ** 2)
+
+        check_grads(total, modes=["rev"], order=2)(rng.normal(size=(2, 2, 3)), rng.gumbel(size=(5, 2, 2, 3)), 0.7)
+
+
+class TestShapes:
+    def test_batches(self):
+        q = Categorical(np.zeros((4, 2, 3)))
+        assert q.event_shape == (2, 3)
+        assert q.batch_shape == (4,)
+        noise = q.draw_noise((5, 4), np.random.default_rng(0))
+        z = q.sample(noise)
+        assert z.shape == noise.shape == (5, 4, 2, 3)
+        assert q.log_prob(z).shape == (5, 4)
+        assert (q.expand(q.log_prob(z)) * q.score(z)).shape == (5, 4, 2, 3)
+        np.testing.assert_array_equal(
+            q.noise_given(z, noise)[:, 1], Categorical(q.logits[1]).noise_given(z[:, 1], noise[:, 1])
+        )
+
+    def test_support_is_in_lexicographic_order(self):
+        q = Categorical(np.zeros((2, 3)))
+        assert q.support().argmax(-1).tolist() == [[a, b] for a in range(3) for b in range(3)]
+        np.testing.assert_array_equal(q.support(4, 6), q.support()[4:6])
+
+    def test_one_category(self):
+        q = Categorical([[3.0], [-1.0]])
+        z = q.sample(q.draw_noise(3, np.random.default_rng(0)))
+        assert (z == 1).all()
+        assert (q.score(z) == 0).all()
+        assert (q.log_prob(z) == 0).all()
+        assert (q.relax(z, 0.5) == 1).all()
+        np.testing.assert_array_equal(q.noise_given(z, z), z)
+
+    def test_many_categories(self):
+        q = Categorical(np.linspace(-5, 5, 10_000)[None])
+        assert q.probs.sum() == pytest.approx(1, abs=1e-12)
+        z = q.sample(q.draw_noise(10, np.random.default_rng(0)))
+        np.testing.assert_array_equal(q.sample(q.noise_given(z, q.draw_noise(10, np.random.default_rng(1)))), z)
+
+
+class TestErrors:
+    @pytest.mark.parametrize("bad", [np.nan, np.inf])
+    def test_logits_that_are_none(self, bad):
+        with pytest.raises(ValueError, match=rf"needs logits that are finite or -inf, but has {bad} at \(0, 1\)"):
+            Categorical([[0.0, bad]])
+
+    def test_every_category_masked(self):
+        with pytest.raises(ValueError, match=r"needs a finite logit in each variable, but all of \(1,\) are -inf"):
+            Categorical([[0.0, 1.0], [-np.inf, -np.inf]])
+
+    @pytest.mark.parametrize("bad", [0.5, [1.0, 2.0], np.zeros((0, 3)), np.zeros((3, 0))])
+    def test_no_variables_or_categories(self, bad):
+        with pytest.raises(ValueError, match=r"needs logits of shape \(\.\.\., D, K\), none of these zero, but"):
+            Categorical(bad)
+
+    def test_a_z_that_is_not_one_hot(self):
+        q = Categorical([[0.0, 1.0, 2.0]])
+        for verb in (q.log_prob, lambda z: q.noise_given(z, np.zeros((1, 3)))):
+            with pytest.raises(ValueError, match=r"z needs one-hot rows, but the row at \(0,\) is \[1\. 1\. 0\.\]"):
+                verb([[1.0, 1.0, 0.0]])
+            with pytest.raises(ValueError, match=r"z needs entries 0 and 1, but has 0\.5"):
+                verb([[0.5, 0.5, 0.0]])
+
+    def test_wrong_last_axes(self):
+        with pytest.raises(ValueError, match=r"noise needs shape \(\.\.\., 1, 3\), but has shape \(4, 3\)"):
+            Categorical([[0.0, 1.0, 2.0]]).sample(np.zeros((4, 3)))
