@@ -5,6 +5,7 @@ The oracle's own formulas, in probabilities and arrival times. They are not `q.n
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -27,12 +28,15 @@ class Plan:
         For each draw `"z"`, `"cell"` or `"smooth"`.
     reduced : bool
         Whether a shift of all Gumbel values of a variable changes nothing: K - 1 coordinates serve for K.
+    vary : int or None
+        The only draw that takes coordinates of the rule, while the others rest at their medians; None for all.
     """
 
     q: Distribution
     parts: Sequence[Factor]
     reads: tuple[str, ...]
     reduced: bool
+    vary: int | None = None
 
     @property
     def widths(self) -> list[int]:
@@ -43,30 +47,40 @@ class Plan:
 
     @property
     def axes(self) -> int:
-        """Coordinates of all draws that are not read through z alone."""
-        return sum(self.widths) * sum(word != "z" for word in self.reads)
+        """Coordinates of the rule."""
+        return sum(self.widths) * sum(map(self._integrated, range(len(self.reads))))
 
     @property
     def cells(self) -> int:
         """Number of combinations of z over the draws that have one."""
         return int(count(self.parts) ** sum(word != "smooth" for word in self.reads))
 
+    def _integrated(self, draw: int) -> bool:
+        """Whether a draw takes coordinates of the rule."""
+        return self.reads[draw] != "z" and self.vary in {None, draw}
+
+    def cell_probs(self) -> Array:
+        """Probabilities of the cells."""
+        _, log_prob = configurations(self.parts, np.arange(count(self.parts)))
+        return reduce(
+            np.multiply.outer, [np.exp(log_prob)] * sum(word != "smooth" for word in self.reads), np.ones(1)
+        ).ravel()
+
     def nodes(self, rule: Rule, index: Any) -> tuple[Array, Array, list[Array]]:
-        """Noise (draws, n, *event_shape), weights (n,) and the z of each draw that has one, by node number."""
+        """Noise (draws, n, *event_shape), weights given the cell (n,), and the z of each draw that has one."""
         cell, point = np.divmod(index, len(rule))
         coordinates, weights = rule.points(point)
         noise, zs, used = [], [], 0
-        for word in reversed(self.reads):
+        for draw, word in reversed(list(enumerate(self.reads))):
             own = np.zeros((len(index), sum(self.widths)))
-            if word != "z":
+            if self._integrated(draw) and coordinates.shape[1]:
                 own = coordinates[:, used : used + own.shape[1]]
                 used += own.shape[1]
             if word == "smooth":
                 noise.append(self._free(own))
                 continue
             cell, digit = np.divmod(cell, count(self.parts))
-            z, log_prob = configurations(self.parts, digit)
-            weights = weights * np.exp(log_prob)
+            z, _ = configurations(self.parts, digit)
             noise.append(self._given(z, own))
             zs.append(z)
         shape = (len(self.reads), len(index), *self.q.event_shape)

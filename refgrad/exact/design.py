@@ -124,6 +124,7 @@ def design(estimator: "Estimator", q: Distribution, *, limit: int = LIMIT) -> De
         if plan.cells * len(rule) > limit:
             break
         noise, weights, _ = plan.nodes(rule, np.arange(plan.cells * len(rule)))
+        weights = weights * np.repeat(plan.cell_probs(), len(rule))
         estimates = estimator(q, probe, noise).reshape(len(weights), -1)
         now = weights @ estimates
         scale = (weights @ np.abs(estimates)).max() or 1.0
