@@ -81,7 +81,7 @@ class Plan:
                 continue
             cell, digit = np.divmod(cell, count(self.parts))
             z, _ = configurations(self.parts, digit)
-            noise.append(self._given(z, own))
+            noise.append(self.noise_of(z, own))
             zs.append(z)
         shape = (len(self.reads), len(index), *self.q.event_shape)
         return np.array(noise[::-1]).reshape(shape), weights, zs[::-1]
@@ -99,7 +99,7 @@ class Plan:
             noise[:, d, part.columns] = -self._log_waits(own, np.full(len(own), len(part) - 1))
         return noise
 
-    def _given(self, z: Array, coordinates: Array) -> Array:
+    def noise_of(self, z: Array, coordinates: Array) -> Array:
         """Noise of a draw, given its z."""
         if self.q.event_ndim == 1:
             noise = _logistic_given(z, coordinates, np.array([part.log_probs for part in self.parts]))

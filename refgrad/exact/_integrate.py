@@ -1,4 +1,4 @@
-"""Sums of an estimator over the nodes of a rule: derivation 00, Eq. 00.6 and Eq. 00.11."""
+"""Sums of an estimator over the nodes of a rule: derivation 00, Eq. 00.6."""
 
 from __future__ import annotations
 
@@ -91,6 +91,24 @@ def integrate(
     return _total(plan, _added(anchor, *parts))
 
 
+def sensitivity(estimator: Estimator, f: Callable[[Any], Any], plan: Plan, rule: Rule, center: Array) -> Sums:
+    """Mean change of an estimate, and of its square, when all noise moves by one unit in the last place."""
+    changes = [np.zeros(center.size), np.zeros(center.size)]
+    for draw in (None,) if plan.vary is None else (0, 1):
+        moving = replace(plan, vary=draw)
+        probs, size = plan.cell_probs(), plan.cells * len(rule)
+        for start in range(0, size, BLOCK):
+            index = np.arange(start, min(start + BLOCK, size))
+            noise, weights, _ = moving.nodes(rule, index)
+            weights = weights * probs[index // len(rule)]
+            here, there = (
+                rows_of(estimator, plan.q, f, moved) - center.ravel() for moved in (noise, np.nextafter(noise, np.inf))
+            )
+            changes[0] += weights @ np.abs(there - here)
+            changes[1] += weights @ np.abs(there**2 - here**2)
+    return Sums(first=changes[0], second=np.diag(changes[1]))
+
+
 @dataclass(frozen=True)
 class _Job:
     """Everything about a sum but which of its nodes."""
@@ -120,11 +138,7 @@ def _one_block(task: tuple[_Job, int, int]) -> tuple[slice, Sums]:
     job, start, stop = task
     index = np.arange(start, stop)
     noise, weights, zs = job.plan.nodes(job.rule, index)
-    estimates = np.asarray(job.estimator(job.plan.q, job.f, noise))
-    shape = (stop - start, *job.plan.q.event_shape)
-    if estimates.shape != shape:
-        raise ValueError(f"{job.estimator!r} needs to return shape {shape}, but returned {estimates.shape}")
-    rows = estimates.reshape(len(estimates), -1)
+    rows = rows_of(job.estimator, job.plan.q, job.f, noise)
     wrong: Any = ~np.isfinite(rows).all(axis=1)
     if wrong.any():
         bad = int(np.argmax(wrong))
@@ -140,6 +154,15 @@ def _one_block(task: tuple[_Job, int, int]) -> tuple[slice, Sums]:
         second = np.add.reduceat(weighted[:, :, None] * rest[:, None, :], begins)
     sums = Sums(np.add.reduceat(weighted, begins), np.add.reduceat(weights[:, None] * np.abs(rows), begins), second)
     return slice(int(cell[0]), int(cell[-1]) + 1), sums
+
+
+def rows_of(estimator: Estimator, q: Distribution, f: Callable[[Any], Any], noise: Array) -> Array:
+    """Call an estimator, check the shape of what it returns, and flatten each estimate."""
+    estimates = np.asarray(estimator(q, f, noise))
+    shape = (noise.shape[1], *q.event_shape)
+    if estimates.shape != shape:
+        raise ValueError(f"{estimator!r} needs to return shape {shape}, but returned {estimates.shape}")
+    return estimates.reshape(len(estimates), -1)
 
 
 def _total(plan: Plan, given: Sums) -> Sums:
@@ -170,7 +193,7 @@ def _adds(estimator: Estimator, f: Callable[[Any], Any], plan: Plan) -> bool:
     q, rng = plan.q, np.random.default_rng(0)
     z, _ = configurations(plan.parts, np.arange(16) % count(plan.parts))
     fresh = q.draw_noise((2, 16), rng)
-    firsts = [q.noise_given(z, v) for v in q.draw_noise((2, 16), rng)]
+    firsts = [plan.noise_of(z, v) for v in rng.logistic(size=(2, 16, sum(plan.widths)))]
     corners = [estimator(q, f, np.stack([first, second])) for first in firsts for second in fresh]
     return _same(corners[0] + corners[3], corners[1] + corners[2])
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from refgrad.distributions import Distribution
 from refgrad.distributions._array import Array
-from refgrad.exact._integrate import Sums, integrate, ladder, plan_for
+from refgrad.exact._integrate import Sums, integrate, ladder, plan_for, sensitivity
 from refgrad.exact._rules import Lattice
 from refgrad.exact.enumeration import gradient
 
@@ -23,6 +23,7 @@ __all__ = ["Moments", "bias", "moments"]
 
 LIMIT = 2**22
 ROUNDING = 64 * np.finfo(float).eps  # of one estimate, in units of the mean of its absolute value
+ULPS = 8  # of the noise: rounding that a low temperature magnifies
 GOAL = 1e-12  # difference of two rules, in the same units, at which no finer one is tried
 
 
@@ -95,11 +96,19 @@ def moments(
     plan = plan_for(estimator, q, f)
     center = gradient(q, f)
     totals: list[Sums] = []
+    rounding = Sums()
     for rule in ladder(plan, limit, f"quadrature of {estimator!r}"):
+        if not totals:
+            rounding = sensitivity(estimator, f, plan, rule, center)
         totals.append(integrate(estimator, f, plan, rule, center, progress=progress, executor=executor))
         if not isinstance(rule, Lattice) and len(totals) > 1 and _agree(*totals[-2:]):
             break
-    first, second, errors = (_shifted if isinstance(rule, Lattice) else _nested)(totals)
+    sums, difference = (_shifted if isinstance(rule, Lattice) else _nested)(totals)
+    first, second = sums.first, sums.second
+    errors = (
+        difference.first + ROUNDING * sums.absolute + ULPS * rounding.first,
+        (difference.second + ROUNDING * second + ULPS * rounding.second).diagonal(),
+    )
     error = np.maximum(errors[0], errors[1] + 2 * np.abs(first) * errors[0])
     shape = q.event_shape
     return Moments(
@@ -132,27 +141,18 @@ def _agree(coarse: Sums, fine: Sums) -> bool:
     return bool(first.all() and second.all())
 
 
-def _nested(totals: list[Sums]) -> tuple[Array, Array, tuple[Array, Array]]:
-    """Moments by the finest rule; their error is the difference to the one before, and rounding."""
+def _nested(totals: list[Sums]) -> tuple[Sums, Sums]:
+    """Moments by the finest rule, and the difference to the one before."""
     fine, coarse = totals[-1], totals[-2] if len(totals) > 1 else totals[-1]
-    errors = np.abs(fine.first - coarse.first), np.abs(fine.second - coarse.second).diagonal()
-    return fine.first, fine.second, _rounded(errors, fine)
+    return fine, Sums(first=np.abs(fine.first - coarse.first), second=np.abs(fine.second - coarse.second))
 
 
-def _shifted(totals: list[Sums]) -> tuple[Array, Array, tuple[Array, Array]]:
-    """Moments by lattices with several shifts; their error is 5.4 standard errors.
+def _shifted(totals: list[Sums]) -> tuple[Sums, Sums]:
+    """Moments by lattices with several shifts, and 5.4 standard errors.
 
     With 7 degrees of freedom Student's t exceeds 5.4 once in a thousand.
     """
     mean = Sums(*(np.mean([getattr(t, name) for t in totals], axis=0) for name in ("first", "absolute", "second")))
     width = 5.4 / np.sqrt(len(totals) - 1)
-    errors = (
-        width * np.std([t.first for t in totals], axis=0),
-        width * np.std([t.second.diagonal() for t in totals], axis=0),
-    )
-    return mean.first, mean.second, _rounded(errors, mean)
-
-
-def _rounded(errors: tuple[Array, Array], sums: Sums) -> tuple[Array, Array]:
-    """Add the bound on rounding."""
-    return errors[0] + ROUNDING * sums.absolute, errors[1] + ROUNDING * sums.second.diagonal()
+    first, second = (width * np.std([getattr(t, name) for t in totals], axis=0) for name in ("first", "second"))
+    return mean, Sums(first=first, second=second)

@@ -91,7 +91,7 @@ class TestIdentities:
     def test_noise_given_z_averaged_over_z_is_logistic(self, logit):
         q, v = Bernoulli([logit]), np.linspace(-20, 20, 81)[:, None]
         p = q.probs[0]
-        # P(noise <= noise_given(z, v) | z) = sigmoid(v), so the marginal distribution function is known at these points.
+        # P(noise <= noise_given(z, v) | z) = sigmoid(v), so the marginal is known at these points.
         above = q.noise_given(np.ones_like(v), v)
         np.testing.assert_allclose(expit(above), 1 - p + p * expit(v), rtol=1e-12, atol=1e-15)
         below = q.noise_given(np.zeros_like(v), v)
@@ -252,4 +252,4 @@ class TestErrors:
 
     def test_a_generator_that_is_none(self):
         with pytest.raises(TypeError, match=r"rng needs a numpy\.random\.Generator, but is RandomState"):
-            Bernoulli([0.0]).draw_noise(3, np.random.RandomState(0))  # noqa: NPY002  (the kind that is refused)
+            Bernoulli([0.0]).draw_noise(3, np.random.RandomState(0))

@@ -1,0 +1,181 @@
+"""Moments of an estimator: against quadrature written anew, closed forms, and finer rules."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib import import_module
+from typing import ClassVar
+
+import numpy as np
+import pytest
+from scipy.integrate import dblquad, quad
+
+from refgrad import Bernoulli, Categorical, exact
+from refgrad.estimators import Claims, Estimator, GumbelSoftmax, Reinforce
+from refgrad.exact._rules import SHIFTS, Lattice, gauss, trapezoid
+from refgrad.objectives import Interacting, SquaredError, Table
+
+MODULE = import_module("refgrad.exact.moments")
+
+
+@pytest.mark.parametrize("temperature", [0.1, 0.5, 2.0])
+@pytest.mark.parametrize("logit", [-3.0, 0.0, 1.5])
+def test_gumbel_softmax_on_one_bernoulli_by_scipy(logit, temperature):
+    def integrand(v, power):
+        y = 1 / (1 + np.exp(-(logit + v) / temperature))
+        g = 2 * (y - 0.45) * y * (1 - y) / temperature
+        return g**power * np.exp(-abs(v)) / (1 + np.exp(-abs(v))) ** 2
+
+    first, second = (
+        quad(integrand, -45, 45, args=(k,), points=[-logit, 0.0], epsabs=1e-13, limit=500)[0] for k in (1, 2)
+    )
+    moments = exact.moments(GumbelSoftmax(temperature), Bernoulli([logit]), SquaredError(0.45))
+    assert moments.mean[0] == pytest.approx(first, abs=1e-12)
+    assert moments.variance[0] == pytest.approx(second - first**2, abs=1e-12)
+    assert moments.error[0] < 1e-12
+
+
+def test_gumbel_softmax_on_three_categories_by_scipy():
+    logits, c, temperature = np.array([0.5, -0.3, 0.0]), np.array([1.0, -2.0, 0.5]), 1.0
+
+    def integrand(b, a, power):
+        # Differences of the Gumbels to the last: a logistic, and the second given the first.
+        density = 2 * np.exp(-a - b) / (1 + np.exp(-a) + np.exp(-b)) ** 3
+        weights = np.exp((logits + np.array([a, b, 0.0])) / temperature)
+        y = weights / weights.sum()
+        return (y[0] * (c[0] - y @ c) / temperature) ** power * density
+
+    first, second = (dblquad(integrand, -30, 30, -30, 30, args=(k,), epsabs=1e-7)[0] for k in (1, 2))
+    moments = exact.moments(GumbelSoftmax(temperature), Categorical([logits]), Table(c, event_shape=(1, 3)))
+    assert moments.mean[0, 0] == pytest.approx(first, abs=3e-7)
+    assert moments.variance[0, 0] == pytest.approx(second - first**2, abs=3e-7)
+
+
+def test_the_covariance_of_reinforce_by_enumeration():
+    q, f = (
+        Categorical([[0.5, -1.0, 0.3], [1.0, 0.0, -0.5]]),
+        Interacting(0.5, *np.random.default_rng(0).normal(size=(4, 2, 3))),
+    )
+    z = q.support()
+    rows, weights = (f(z)[:, None, None] * (z - q.probs)).reshape(9, 6), np.exp(q.log_prob(z))
+    mean = weights @ rows
+    covariance = (rows - mean).T @ (weights[:, None] * (rows - mean))
+    moments = exact.moments(Reinforce(), q, f)
+    assert moments.covariance.shape == (2, 3, 2, 3)
+    np.testing.assert_allclose(moments.covariance.reshape(6, 6), covariance, atol=1e-13)
+    np.testing.assert_allclose(moments.variance.ravel(), covariance.diagonal(), atol=1e-13)
+    np.testing.assert_allclose(moments.mean.ravel(), mean, atol=1e-14)
+
+
+def random_case(seed):
+    rng = np.random.default_rng(seed)
+    shape = [(1,), (1,), (1, 2), (2,), (1, 3)][rng.choice(5, p=[0.4, 0.2, 0.34, 0.03, 0.03])]
+    q = (Bernoulli if len(shape) == 1 else Categorical)(rng.uniform(-6, 6, size=shape))
+    f = Interacting(0.5, *rng.normal(size=(4, *shape)))
+    return GumbelSoftmax(float(np.exp(rng.uniform(np.log(0.05), np.log(4))))), q, f
+
+
+@pytest.mark.parametrize("block", range(10))
+def test_the_true_error_stays_under_the_stated_one(block, monkeypatch):
+    for seed in range(20 * block, 20 * block + 20):
+        estimator, q, f = random_case(seed)
+        stated = exact.moments(estimator, q, f)
+        assert (stated.error <= 1e-10 * (1 + stated.variance.max())).all()
+        with monkeypatch.context() as patch:
+            # A finer rule than the finest that was used, and a longer reach.
+            patch.setattr(MODULE, "ladder", lambda plan, *_: [trapezoid(0.1 * plan.axes, 60, plan.axes)])
+            doubled = exact.moments(estimator, q, f)
+        assert (np.abs(stated.mean - doubled.mean) <= stated.error).all()
+        assert (np.abs(stated.variance - doubled.variance) <= stated.error).all()
+
+
+@pytest.mark.parametrize("shape", [(3,), (1, 4)])
+def test_three_axes(shape):
+    rng = np.random.default_rng(0)
+    q = (Bernoulli if len(shape) == 1 else Categorical)(rng.normal(size=shape))
+    f = Interacting(0.5, *rng.normal(size=(4, *shape)))
+    moments = exact.moments(GumbelSoftmax(1.0), q, f)
+    assert (moments.error < 1e-8).all()
+    estimates = GumbelSoftmax(1.0).sample(q, f, 100_000, rng)
+    standard_error = np.sqrt(moments.variance / 100_000)
+    assert (np.abs(estimates.mean(axis=0) - moments.mean) < 7 * standard_error).all()  # rate 3e-12 a component
+
+
+def test_a_lattice_is_honest_about_two_axes_done_by_both(monkeypatch):
+    q, f = Bernoulli([0.4, -1.0]), Interacting(0.5, *np.random.default_rng(0).normal(size=(4, 2)))
+    right = exact.moments(GumbelSoftmax(0.7), q, f)
+    with monkeypatch.context() as patch:
+        patch.setattr(MODULE, "ladder", lambda *_: [Lattice(2**13, 2, shift, 1.0) for shift in range(SHIFTS)])
+        moments = exact.moments(GumbelSoftmax(0.7), q, f)
+    assert (np.abs(moments.mean - right.mean) <= moments.error).all()
+    assert (np.abs(moments.variance - right.variance) <= moments.error).all()
+    assert (moments.error < 1e-3).all()
+
+
+def test_four_axes_by_lattice():
+    q, f = Categorical(np.zeros((2, 3))), Interacting(0.5, *np.random.default_rng(0).normal(size=(4, 2, 3)))
+    moments = exact.moments(GumbelSoftmax(1.0), q, f)
+    assert (moments.error > 1e-13).any()
+    assert (moments.error < 1e-3).all()
+    estimates = GumbelSoftmax(1.0).sample(q, f, 100_000, np.random.default_rng(0))
+    bound = moments.error + 7 * np.sqrt(moments.variance / 100_000)  # rate 3e-12 a component
+    assert (np.abs(estimates.mean(axis=0) - moments.mean) < bound).all()
+
+
+@pytest.mark.parametrize(("logit", "temperature"), [(30.0, 0.5), (-30.0, 0.2), (0.0, 1e-3), (6.0, 0.01), (300.0, 1.0)])
+def test_extremes(logit, temperature):
+    moments = exact.moments(GumbelSoftmax(temperature), Bernoulli([logit]), SquaredError(0.45))
+    assert np.isfinite(moments.mean).all()
+    assert (moments.error <= 1e-9 * np.abs(moments.mean)).all()
+
+
+def test_workers_and_bars_do_not_change_the_bits():
+    q, f = Bernoulli([0.4, -1.0]), Interacting(0.5, *np.random.default_rng(0).normal(size=(4, 2)))
+    alone = exact.moments(GumbelSoftmax(0.7), q, f)
+    with ThreadPoolExecutor(2) as executor:
+        together = exact.moments(GumbelSoftmax(0.7), q, f, executor=executor, progress=True)
+    for name in ("mean", "covariance", "error"):
+        np.testing.assert_array_equal(getattr(alone, name), getattr(together, name))
+
+
+def test_bias():
+    q, f = Bernoulli([0.4]), Table([0.0, 1.0])
+    bias = exact.bias(GumbelSoftmax(1.0), q, f)
+    np.testing.assert_array_equal(bias, exact.moments(GumbelSoftmax(1.0), q, f).mean - exact.gradient(q, f))
+
+
+@dataclass(frozen=True)
+class Broken(Estimator):
+    returned: str
+    claims: ClassVar[Claims] = Claims(unbiased=True, reads=("z",))
+
+    def __call__(self, q, f, noise):
+        rows = Reinforce()(q, f, noise)
+        return {"mean": rows.mean(axis=0), "nan": np.where(q.sample(noise[0]) == 1, np.nan, rows)}[self.returned]
+
+
+class TestErrors:
+    q, f = Bernoulli([0.4, -1.0]), Table([0.0, 1.0, 2.0, 3.0])
+
+    def test_an_estimator_that_returns_a_wrong_shape(self):
+        with pytest.raises(
+            ValueError, match=r"Broken\(returned='mean'\) needs to return shape \(4, 2\), but returned \(2,\)"
+        ):
+            exact.moments(Broken("mean"), self.q, self.f)
+
+    def test_an_estimator_that_is_not_finite(self):
+        with pytest.raises(ValueError, match=r"needs to be finite, but returned \[.*nan\] at z = \[\[0, 1\]\]"):
+            exact.moments(Broken("nan"), self.q, self.f)
+
+    def test_too_large(self):
+        with pytest.raises(ValueError, match=r"quadrature of GumbelSoftmax\(temperature=0\.5\) needs .* pass limit="):
+            exact.moments(GumbelSoftmax(0.5), self.q, self.f, limit=1000)
+        with pytest.raises(ValueError, match="needs one row of logits"):
+            exact.moments(Reinforce(), Bernoulli(np.zeros((3, 2))), self.f)
+
+
+def test_rules_integrate_what_is_known():
+    for rule in (trapezoid(0.35, 37, 1), trapezoid(0.5, 37, 2), gauss(48, 1), gauss(32, 3), gauss(48, 2, 3.0)):
+        points, weights = rule.points(np.arange(len(rule)))
+        assert weights.sum() == pytest.approx(1, abs=1e-9)
+        np.testing.assert_allclose(weights @ points, 0, atol=1e-9)
+        np.testing.assert_allclose(weights @ points**2, np.pi**2 / 3, rtol=1e-6)  # the variance of a logistic
