@@ -71,9 +71,10 @@ class Court:
         widest = max(np.sqrt(part.probs * -np.expm1(part.log_probs)).max() for part in parts)
         allowed = tolerance * max(np.abs(answer).max(), 0.1 * spread * widest)
         scale = np.abs(answer).max() + np.sqrt(probs @ values**2)
-        floor = max(0.01 * allowed, 64 * pilot.precision * scale) ** 2
         finite = pilot.rows[np.isfinite(pilot.rows).all(axis=1)]
         scatter = np.cov(finite, rowvar=False).reshape(reference.shape) if finite.shape[0] > 1 else 0 * reference
+        # Where f is zero everywhere its scale is that of the estimates.
+        floor = max(0.01 * allowed, 64 * pilot.precision * scale) ** 2 or scatter.trace() or 1.0
         log_limit = -np.log(alpha)
         if estimator is None:
             covariance = _larger(reference + floor * np.eye(answer.size), scatter)
@@ -129,6 +130,7 @@ class Court:
         else:
             mean = np.asarray(evidence.total) / n
             error = np.sqrt(np.maximum(np.asarray(evidence.squares).diagonal() / n - mean**2, 0) / n)
+            error[seen.low == seen.high] = 0.0
             hidden = max(self._hidden(evidence, seen, j) for j in range(len(mean)))
             furthest = int(np.argmax(np.abs(mean) / np.sqrt(self.covariance.diagonal())))
             against = evidence.log_against_zero() / np.log(10)

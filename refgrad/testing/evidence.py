@@ -48,13 +48,15 @@ class Evidence:
         """Log of the evidence that the mean is not zero; at least log(1/alpha) with probability alpha if it is."""
         roots, axes = np.linalg.eigh(_correlation(self.covariance))
         whiten = axes / np.sqrt(roots) / np.sqrt(self.covariance.diagonal())[:, None]
-        return _log_mixture(self.n, whiten.T @ self.total, whiten.T @ self.squares @ whiten)
+        total, squares = np.broadcast_to(self.total, len(roots)), np.broadcast_to(self.squares, axes.shape)
+        return _log_mixture(self.n, whiten.T @ total, whiten.T @ squares @ whiten)
 
     def log_against(self, mean: float, component: int) -> float:
         """Log of the evidence that one component of the mean is not `mean`."""
         scale = np.sqrt(self.covariance[component, component])
         total, square = np.asarray(self.total)[component], np.asarray(self.squares)[component, component]
-        shifted = square - 2 * mean * total + self.n * mean**2
+        # Around their own mean first: the sum of squares around another is larger, whatever rounding says.
+        shifted = max(square - total**2 / max(self.n, 1), 0.0) + self.n * (mean - total / max(self.n, 1)) ** 2
         return _log_mixture(self.n, np.array([(total - self.n * mean) / scale]), np.array([[shifted / scale**2]]))
 
     def within(self, tolerance: float, component: int, log_limit: float) -> bool:

@@ -87,10 +87,11 @@ def standard_problems(family: str | None = None) -> list[Problem]:
             Problem(Bernoulli([0.6, -1.1, 0.3]), _interacting(3), "interactions"),
             Problem(Bernoulli([1.2, -0.4]), Quadratic(0.5, [1.0, -0.75], [[0.0, 1.5], [0.0, 0.0]]), "one pair"),
             Problem(Bernoulli([3.5, -0.5]), Table([0.25, 1.0, 2.0, -0.5]), "rare zero"),
+            Problem(Bernoulli([-4.8, 0.4]), Table([0.25, 1.0, 8.0, 12.0]), "rare one"),
             Problem(Bernoulli([-0.8, 0.5, 1.0, -0.2]), Table(np.random.default_rng(4).normal(size=16)), "random table"),
             Problem(Categorical([[1.0, 2.5, 0.5]]), _table([1.0, -0.5, 2.0], 1, 3), "three categories"),
             Problem(Categorical([[0.5, 1.0, -0.6], [2.0, 1.2, 2.4]]), _interacting(2, 3), "interactions"),
-            Problem(Categorical([[3.0, -1.0, 0.0, 2.5]]), _table([0.5, 3.0, -1.0, 1.5], 1, 4), "rare category"),
+            Problem(Categorical([[4.0, -1.0, 0.0, 2.5]]), _table([0.5, 8.0, -1.0, 1.5], 1, 4), "rare category"),
             Problem(
                 Categorical([[-1.0, 0.0], [0.5, -0.4], [0.3, 1.0]]),
                 _table(np.random.default_rng(1).normal(size=8), 3, 2),

@@ -1,0 +1,53 @@
+"""A verdict for people and for machines."""
+
+import json
+
+import numpy as np
+
+from refgrad.testing import check_unbiased, standard_problems
+from testing import samplers
+
+PROBLEM = standard_problems("bernoulli")[2]
+
+
+def test_fields():
+    verdict = check_unbiased(samplers.first_component_gone, PROBLEM, seed=5)
+    assert verdict.outcome == "wrong"
+    assert verdict.alpha == 1e-9
+    assert verdict.seed == 5
+    assert verdict.worst == (0,)
+    assert verdict.causes == ()
+    assert verdict.evidence >= 9
+    np.testing.assert_array_equal(verdict.exact, PROBLEM.gradient)
+    assert abs(verdict.estimate[0]) < 1e-12  # a sum of thousands of rounded differences
+    assert verdict.standard_error[0] == 0
+    assert verdict.certified >= abs(PROBLEM.gradient[0])
+    assert "REINFORCE" in verdict.assumes
+
+
+def test_right_is_certified_within_the_tolerance():
+    verdict = check_unbiased(samplers.reinforce, PROBLEM)
+    assert verdict.outcome == "right"
+    assert verdict.certified <= verdict.tolerance * (1 + 1e-3)  # the root is found to a thousandth
+    assert verdict.tolerance == 0.1 * np.abs(PROBLEM.gradient).max()
+    off = np.abs(verdict.estimate - verdict.exact).max()
+    assert off < verdict.certified
+
+
+def test_the_report():
+    report = str(check_unbiased(samplers.wrong_sign, PROBLEM))
+    lines = report.splitlines()
+    assert lines[0].startswith("wrong: interactions (bernoulli, D = 3), ")
+    assert "<- worst" in report
+    assert "-2" in report  # off by -200 %
+    assert lines[-1] == "  repeat with alpha=1e-09, seed=0"
+    assert "%" in report
+
+
+def test_machines_read_strict_json():
+    for sampler in (samplers.reinforce, samplers.some_nan):
+        verdict = check_unbiased(sampler, PROBLEM)
+        back = json.loads(json.dumps(verdict.to_dict(), allow_nan=False))
+        assert back["outcome"] == verdict.outcome
+        assert back["worst"] == list(verdict.worst)
+        assert back["exact"] == verdict.exact.tolist()
