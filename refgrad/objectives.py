@@ -190,7 +190,7 @@ class Interacting(_Objective):
         """Return the values: (...), from z of shape (..., *event_shape)."""
         z, pair, triple, bound = self._products(z)
         squares = (z * z * like(z, self.squares)).sum(_last(self.squares.ndim))
-        return like(z, self.constant) + squares + pair**2 + triple**3 + 1 / (1 + bound**2)
+        return like(z, self.constant) + squares + pair * pair + triple * triple * triple + 1 / (1 + bound * bound)
 
     def grad(self, z: Any) -> Any:
         """Return the gradient in z: (..., *event_shape)."""
@@ -199,8 +199,8 @@ class Interacting(_Objective):
         return (
             2 * z * like(z, self.squares)
             + 2 * pair * like(z, self.pairs)
-            + 3 * triple**2 * like(z, self.triples)
-            - 2 * bound / (1 + bound**2) ** 2 * like(z, self.bounded)
+            + 3 * triple * triple * like(z, self.triples)
+            - 2 * bound / ((1 + bound * bound) * (1 + bound * bound)) * like(z, self.bounded)
         )
 
     def _products(self, z: Any) -> tuple[Any, Any, Any, Any]:

@@ -1,7 +1,5 @@
 """Samplers by name: what cannot be loaded says why."""
 
-import sys
-
 import pytest
 
 from refgrad.estimators import GumbelSoftmax, Reinforce
@@ -9,11 +7,8 @@ from refgrad.testing.loading import LoadError, load_estimator, load_sampler
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.setattr(sys, "modules", dict(sys.modules))
-    return tmp_path
+def folder(scratch):
+    return scratch
 
 
 def test_a_file_and_its_neighbours(folder):

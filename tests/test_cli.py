@@ -1,0 +1,267 @@
+"""`refgrad verify` as its user runs it: exit statuses, messages, reports."""
+
+import dataclasses
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import refgrad
+from refgrad import cli
+from refgrad.estimators import Reinforce
+from refgrad.testing import standard_problems
+
+SAMPLERS = """\
+import numpy as np
+from refgrad.estimators import Reinforce
+
+def right(problem, n, rng):
+    return Reinforce().sample(problem.q, problem.f, n, rng)
+
+def scaled(problem, n, rng):
+    return 1.5 * right(problem, n, rng)
+
+def averaged(problem, n, rng):
+    return right(problem, n, rng).mean(axis=0)
+
+def complex_numbers(problem, n, rng):
+    return 1j * right(problem, n, rng)
+
+def text(problem, n, rng):
+    return "0.3"
+
+def sometimes_nan(problem, n, rng):
+    rows = right(problem, n, rng)
+    rows[rng.random(n) < 0.01] = np.nan
+    return rows
+
+def raises(problem, n, rng):
+    return problem.no_such_thing
+
+def keyed(problem):
+    return 0
+
+constant = 3
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(scratch):
+    (scratch / "mine.py").write_text(SAMPLERS)
+    return scratch
+
+
+def run(*arguments):
+    return cli.main(["verify", *map(str, arguments)])
+
+
+def strict(path):
+    """JSON as the standard has it: no NaN, no Infinity."""
+    return json.loads(Path(path).read_text(), parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+
+
+class TestExitStatus:
+    def test_right(self, capsys):
+        assert run("mine.py:right", "--family", "bernoulli") == 0
+        printed = capsys.readouterr().out
+        count = len(standard_problems("bernoulli"))
+        assert printed.count("\nright: ") + printed.startswith("right: ") == count
+        assert f"mine.py:right: {count} right, 0 wrong, 0 undecided" in printed
+
+    def test_wrong(self, capsys):
+        assert run("mine.py:scaled") == 1
+        printed = capsys.readouterr().out
+        assert printed.count("evidence of a bias") == len(standard_problems())
+        assert "repeat with alpha=1e-09, seed=0" in printed
+
+    def test_undecided(self, capsys):
+        assert run("mine.py:right", "--max-samples", 2000, "--family", "categorical") == 3
+        assert "the samples are spent" in capsys.readouterr().out
+
+    def test_wrong_beats_undecided(self, capsys):
+        assert run("mine.py:scaled", "--max-samples", 20_000, "--family", "bernoulli") == 1
+        printed = capsys.readouterr().out
+        assert "undecided: " in printed
+        assert "wrong: " in printed
+
+    def test_usage(self, capsys):
+        with pytest.raises(SystemExit) as stopped:
+            run("mine.py:right", "--family", "poisson")
+        assert stopped.value.code == 2
+        assert "invalid choice: 'poisson'" in capsys.readouterr().err
+
+    def test_interrupted(self, capsys, monkeypatch):
+        monkeypatch.setattr(cli, "check_unbiased", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        assert run("mine.py:right") == 130
+        assert capsys.readouterr().err == "refgrad: interrupted\n"
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("mine.py:averaged", r"averaged fails on toy .*ValueError: the sampler needs to return shape \(1000, 1\)"),
+        ("mine.py:averaged", "was it averaged over the repetitions"),
+        (
+            "mine.py:complex_numbers",
+            "TypeError: the sampler needs to return real numbers, but returned dtype complex128",
+        ),
+        ("mine.py:text", "TypeError: the sampler needs to return real numbers, but returned dtype <U3"),
+        ("mine.py:raises", "AttributeError: 'Problem' object has no attribute 'no_such_thing'.*mine.py, line 25"),
+        ("mine.py:keyed", "TypeError: keyed.. takes 1 positional argument but 3 were given"),
+        ("mine.py:constant", "mine.py:constant needs to be callable as sampler.problem, n, rng., but is 3"),
+        ("mine.py:rihgt", "mine.py has no name 'rihgt'; did you mean right"),
+        ("nowhere.py:right", "there is no file nowhere.py"),
+        ("nowhere.mine:right", "there is no module 'nowhere'"),
+        ("mine:right.x", "needs to be given as file.py:name or pkg.module:name, but is 'mine:right.x'"),
+        ("broken.py:right", r"broken.py does not import: SyntaxError: .*\(line 2\)"),
+        (
+            "failing.py:right",
+            "failing.py does not import: ZeroDivisionError: division by zero .*failing.py, line 1: 1 / 0",
+        ),
+        ("exiting.py:right", "exiting.py does not import: SystemExit: 7"),
+    ],
+)
+def test_code_that_fails_is_a_message(folder, capsys, target, message):
+    (folder / "broken.py").write_text("x = 1\ndef f(:\n")
+    (folder / "failing.py").write_text("1 / 0\n")
+    (folder / "exiting.py").write_text("raise SystemExit(7)\n")
+    assert run(target, "--json", "report.json") == 2
+    error = capsys.readouterr().err
+    assert error.startswith("refgrad: ")
+    assert "Traceback" not in error
+    assert len(error.splitlines()) <= 3
+    assert re.search(message, error), error
+    assert strict("report.json")["exit_status"] == 2
+    assert strict("report.json")["error"] in error
+
+
+def test_nan_is_counted(capsys):
+    assert run("mine.py:sometimes_nan", "--family", "bernoulli") == 1
+    assert "estimates (1" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--alpha", "0", "alpha needs"),
+        ("--alpha", "nan", "alpha needs"),
+        ("--alpha", "1.5", "alpha needs"),
+        ("--tolerance", "-1", "tolerance needs"),
+        ("--tolerance", "inf", "tolerance needs"),
+        ("--max-samples", "1", "max_samples needs"),
+        ("--estimator", "Nothing", "there is no estimator 'Nothing'; there are"),
+        ("--estimator", "GumbelSoftmax", "GumbelSoftmax: .*temperature"),
+        ("--estimator", "GumbelSoftmax(temperature=-1)", "needs a positive and finite temperature, but it is -1"),
+        ("--json", "no_such_folder/report.json", "cannot write no_such_folder/report.json: No such file"),
+    ],
+)
+def test_options_that_make_no_sense(capsys, option, value, message):
+    assert run("mine.py:right", option, value) == 2
+    error = capsys.readouterr().err
+    assert re.search(message, error), error
+    assert "Traceback" not in error
+
+
+class TestReport:
+    def test_of_a_sampler(self):
+        assert run("mine.py:scaled", "--family", "categorical", "--json", "report.json", "--seed", 3) == 1
+        report = strict("report.json")
+        assert report["format"] == "refgrad-report"
+        assert report["version"] == refgrad.__version__
+        assert report["exit_status"] == 1
+        problems = standard_problems("categorical")
+        assert [v["problem"] for v in report["verdicts"]] == list(map(str, problems))
+        for verdict, problem in zip(report["verdicts"], problems, strict=True):
+            assert verdict["outcome"] == "wrong"
+            assert verdict["seed"] == 3
+            np.testing.assert_array_equal(verdict["exact"], problem.gradient)
+
+    def test_of_nothing_but_nan(self, folder):
+        (folder / "nans.py").write_text(
+            "import numpy as np\ndef f(p, n, rng): return np.full((n, *p.gradient.shape), np.nan)"
+        )
+        assert run("nans.py:f", "--json", "report.json") == 1
+        assert all(
+            v["estimate"] == [[None] * 3]
+            for v in strict("report.json")["verdicts"]
+            if "K = 3" in v["problem"][-8:] and "D = 1" in v["problem"]
+        )
+
+    def test_of_the_built_in_estimators(self, capsys):
+        assert run("--family", "bernoulli", "--json", "report.json") == 0
+        rows = strict("report.json")["rows"]
+        assert f"{len(rows)} rows, 0 wrong" in capsys.readouterr().out
+        assert {row["verdict"] for row in rows} <= {"unbiased", "biased, as claimed", "unbiased here"}
+
+    def test_repeats_to_the_bit(self):
+        texts = []
+        for _ in range(2):
+            run("mine.py:right", "--family", "bernoulli", "--json", "report.json")
+            texts.append(Path("report.json").read_bytes())
+        assert texts[0] == texts[1]
+
+
+class TestTable:
+    def test_shows_every_estimator(self, capsys):
+        assert run() == 0
+        printed = capsys.readouterr().out
+        head = printed.splitlines()[0].split()
+        assert head == ["estimator", "problem", "component", "gradient", "mean", "bias", "variance", "error", "verdict"]
+        assert repr(Reinforce()) in printed
+
+    def test_a_wrong_estimator_is_seen(self, capsys, monkeypatch):
+        monkeypatch.setattr(
+            Reinforce, "__call__", lambda _self, q, f, noise: 0 * noise[0] + f(q.sample(noise[0])).sum()
+        )
+        assert run("--family", "bernoulli") == 1
+        assert " wrong" in capsys.readouterr().out
+
+    def test_a_bias_that_cannot_be_seen_is_wrong(self, capsys, monkeypatch):
+        monkeypatch.setattr(Reinforce, "claims", dataclasses.replace(Reinforce.claims, unbiased=False))
+        assert run("--family", "bernoulli") == 1
+        assert "wrong: Reinforce() claims a bias, but none is visible" in capsys.readouterr().out
+
+
+def test_the_reference_can_be_named(capsys):
+    assert run("mine.py:right", "--estimator", "Reinforce", "--family", "bernoulli") == 0
+    assert run("mine.py:scaled", "--estimator", "Reinforce()", "--family", "bernoulli") == 1
+    assert "assumes the exact covariance of Reinforce()" in capsys.readouterr().out
+
+
+def test_without_the_niceties(monkeypatch, capsys):
+    for name in ("rich", "rich.console", "rich.table", "rich.text", "tqdm"):
+        monkeypatch.setitem(sys.modules, name, None)
+    assert run("--family", "bernoulli") == 0
+    assert run("mine.py:scaled", "--family", "categorical") == 1
+    assert "wrong: " in capsys.readouterr().out
+
+
+def test_a_live_line_on_a_terminal(monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    assert run("mine.py:scaled", "--family", "bernoulli") == 1
+    shown = capsys.readouterr().err
+    assert "evidence of a bias 10^" in shown
+    assert shown.endswith("\r\033[K")
+
+
+def test_help_has_examples(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["verify", "--help"])
+    assert stopped.value.code == 0
+    shown = capsys.readouterr().out
+    for line in ("refgrad verify my_code.py:estimate", "exit status:", "undecided on some"):
+        assert line in shown
+
+
+def test_as_a_module():
+    command = [sys.executable, "-m", "refgrad", "--version"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert shown == f"refgrad {refgrad.__version__}\n"
+    assert (
+        subprocess.run([*command[:-1], "verify", "mine.py:nothing"], capture_output=True, check=False).returncode == 2
+    )
+    assert subprocess.run(command[:-1], capture_output=True, check=False).returncode == 2

@@ -1,0 +1,249 @@
+"""Each check broken on purpose: what is wrong must be seen, or the check is worth nothing."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import pytest
+from autograd import numpy as anp
+
+from refgrad import Bernoulli, Categorical, exact
+from refgrad.distributions import _functions
+from refgrad.distributions._functions import sigmoid, softplus
+from refgrad.estimators import Claims, Estimator, GumbelSoftmax, Reinforce, pathwise
+from refgrad.exact import _cells
+from refgrad.objectives import Interacting, SquaredError
+from refgrad.testing import Problem, _court, built_in, check_unbiased, exact_problems, standard_problems
+
+FAMILIES = {
+    "bernoulli": Problem(Bernoulli([0.6, -1.1]), Interacting(0.5, *np.arange(-4, 4).reshape(4, 2) / 4), "mutants"),
+    "categorical": Problem(
+        Categorical([[1.0, 2.5, 0.5]]), Interacting(0.5, *np.arange(-6, 6).reshape(4, 1, 3) / 4), "mutants"
+    ),
+}
+
+
+def verdicts(estimator, family=None):
+    return {
+        problem: built_in.row(estimator, problem).verdict
+        for problem in exact_problems(family)
+        if problem.family in estimator.claims.families
+    }
+
+
+def bias(estimator, problem):
+    moments = exact.moments(estimator, problem.q, problem.f)
+    return np.abs(moments.mean - problem.gradient), moments.error
+
+
+@dataclass(frozen=True)
+class Wrong(Estimator):
+    """A REINFORCE with one mistake."""
+
+    mistake: str
+    claims: ClassVar[Claims] = Claims(unbiased=True)
+
+    def __call__(self, q, f, noise):
+        (noise_z,) = noise
+        z = q.sample(noise_z)
+        return {
+            "scaled": lambda: 1.001 * q.expand(f(z)) * q.score(z),
+            "sign": lambda: -q.expand(f(z)) * q.score(z),
+            "score not centred": lambda: q.expand(f(z)) * z,
+            "detached probs": lambda: q.expand(f(z)) * (z - 0.5),
+            "baseline of its own sample": lambda: q.expand(f(z) - 0.5 * f(z)) * q.score(z),
+            "logits taken for probs": lambda: q.expand(f(z)) * (z - q.logits),
+            "mean over the batch": lambda: (
+                np.broadcast_to(np.mean(q.expand(f(z)) * q.score(z), axis=0), z.shape) * 0.99
+            ),
+            "one component": lambda: q.expand(f(z)) * q.score(z) * (np.arange(z[0].size).reshape(z[0].shape) > 0),
+        }[self.mistake]()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        "scaled",
+        "sign",
+        "score not centred",
+        "detached probs",
+        "baseline of its own sample",
+        "logits taken for probs",
+        "mean over the batch",
+        "one component",
+    ],
+)
+def test_a_wrong_estimator_has_a_wrong_row(mistake, family):
+    assert built_in.row(Wrong(mistake), FAMILIES[family]).verdict == "wrong"
+
+
+@dataclass(frozen=True)
+class WrongRelaxation(Estimator):
+    """A Gumbel-Softmax that claims no bias, or shows none where it claims one."""
+
+    unbiased: bool
+    claims: ClassVar[Claims] = Claims(unbiased=True, differentiates_f=True, reads=("cell",))
+
+    def __call__(self, q, f, noise):
+        if self.unbiased:
+            return Reinforce()(q, f, noise)
+        return pathwise(lambda q: f(q.relax(noise[0], 1.0)), q, noise[0])[1]
+
+
+def test_a_bias_that_is_not_claimed_is_seen():
+    for problem in FAMILIES.values():
+        assert built_in.row(WrongRelaxation(False), problem).verdict == "wrong"
+        assert built_in.row(WrongRelaxation(True), problem).verdict == "unbiased"
+
+
+class TestBrokenVerbs:
+    """The oracle shares no verb with what it judges, so a broken verb cannot agree with itself."""
+
+    @pytest.mark.parametrize("family", FAMILIES)
+    def test_score(self, monkeypatch, family):
+        problem = FAMILIES[family]
+        cls = type(problem.q)
+        monkeypatch.setattr(cls, "score", lambda self, z: 1.0001 * (z - self.probs))
+        off, error = bias(Reinforce(), problem)
+        assert (off > 100 * error).any()
+
+    @pytest.mark.parametrize("family", FAMILIES)
+    def test_sample(self, monkeypatch, family):
+        problem = FAMILIES[family]
+        cls = type(problem.q)
+        true = cls.sample
+        z = problem.q.support().repeat(100, axis=0)
+        noise = problem.q.noise_given(z, problem.q.draw_noise(len(z), np.random.default_rng(0)))
+        np.testing.assert_array_equal(problem.q.sample(noise), z)
+        monkeypatch.setattr(cls, "sample", lambda self, noise: true(self, 0.9 * noise))
+        assert (problem.q.sample(noise) != z).any()
+
+    @pytest.mark.parametrize("family", FAMILIES)
+    def test_relax(self, monkeypatch, family):
+        problem = FAMILIES[family]
+        cls = type(problem.q)
+        before = exact.moments(GumbelSoftmax(0.5), problem.q, problem.f)
+        true = cls.relax
+        monkeypatch.setattr(cls, "relax", lambda self, noise, temperature: true(self, noise, 1.01 * temperature))
+        after = exact.moments(GumbelSoftmax(0.5), problem.q, problem.f)
+        assert (np.abs(after.mean - before.mean) > 100 * before.error).any()
+
+    def test_the_slope_of_a_softmax(self, monkeypatch):
+        from autograd.extend import defvjp, primitive  # noqa: PLC0415
+
+        problem = FAMILIES["categorical"]
+        before = exact.moments(GumbelSoftmax(0.5), problem.q, problem.f)
+        wrong = primitive(_functions.softmax)
+        defvjp(wrong, lambda y, _x, _keep: lambda g: y * g, None)  # the mean is not taken off
+        monkeypatch.setattr(_functions, "_traced_softmax", lambda: wrong)
+        after = exact.moments(GumbelSoftmax(0.5), problem.q, problem.f)
+        assert (np.abs(after.mean - before.mean) > 100 * before.error).any()
+
+    def test_the_slope_of_a_sigmoid(self, monkeypatch):
+        from autograd.extend import defvjp, primitive  # noqa: PLC0415
+
+        problem = FAMILIES["bernoulli"]
+        before = exact.moments(GumbelSoftmax(0.5), problem.q, problem.f)
+        wrong = primitive(sigmoid)
+        defvjp(wrong, lambda y, _x: lambda g: g * y)
+        monkeypatch.setattr(_functions, "_traced_sigmoid", lambda: wrong)
+        after = exact.moments(GumbelSoftmax(0.5), problem.q, problem.f)
+        assert (np.abs(after.mean - before.mean) > 100 * before.error).any()
+
+    def test_a_slip_of_sign_in_the_noise_given_z(self):
+        """`log p + log1p(p)` in place of `log p - log1p(-p)`: it is no longer the noise of a draw of z."""
+        q = Bernoulli([0.6])
+        v = q.draw_noise(4000, np.random.default_rng(0))
+        right = q.noise_given(np.ones_like(v), v)
+        slipped = softplus(v) + np.logaddexp(q.logits, -softplus(-v))
+        # Given z = 1 the noise exceeds -logits, and P(noise > x) / P(noise > -logits) is uniform.
+        for noise, honest in ((right, True), (slipped, False)):
+            uniform = sigmoid(-noise) / sigmoid(q.logits)
+            distance = np.abs(np.sort(uniform.ravel()) - np.arange(4000) / 4000).max()
+            assert (distance < 0.05) == honest  # Kolmogorov: 0.05 is exceeded once in 10**8 by chance
+
+
+class TestBrokenOracle:
+    """Each part of the quadrature, broken, disagrees with enumeration or with itself."""
+
+    def test_cells_of_a_bernoulli(self, monkeypatch):
+        true = _cells._logistic_given
+        monkeypatch.setattr(_cells, "_logistic_given", lambda z, v, log_probs: true(z, v, log_probs[:, ::-1]))
+        problem = FAMILIES["bernoulli"]
+        assert relaxed_value_is_off(problem)
+
+    def test_cells_of_a_categorical(self, monkeypatch):
+        true = _cells.Plan._log_waits
+        monkeypatch.setattr(_cells.Plan, "_log_waits", lambda self, v, winner: 0.9 * true(self, v, winner))
+        assert relaxed_value_is_off(FAMILIES["categorical"])
+
+    def test_neither_is_broken(self):
+        assert not any(map(relaxed_value_is_off, FAMILIES.values()))
+
+    def test_probabilities_of_the_cells(self, monkeypatch):
+        true = _cells.Plan.cell_probs
+        monkeypatch.setattr(_cells.Plan, "cell_probs", lambda self: true(self)[::-1])
+        off, error = bias(Reinforce(), FAMILIES["bernoulli"])
+        assert (off > 100 * error).any()
+
+
+def relaxed_value_is_off(problem):
+    """Compare E GumbelSoftmax with a central difference of the relaxed objective, integrated by plain quantiles."""
+    q, size = problem.q, 400
+    estimator = GumbelSoftmax(1.0)
+    moments = exact.moments(estimator, q, problem.f)
+    # One coordinate a variable of noise: for the categorical, differences of Gumbels to the last are enough.
+    if q.family == "bernoulli":
+        u = (np.arange(size) + 0.5) / size
+        grid = np.stack(np.meshgrid(u, u, indexing="ij"), axis=-1).reshape(-1, 2)
+        noise = np.log(grid) - np.log1p(-grid)
+    else:
+        u = (np.arange(90) + 0.5) / 90
+        grid = np.stack(np.meshgrid(u, u, u, indexing="ij"), axis=-1).reshape(-1, 1, 3)
+        noise = -np.log(-np.log(grid))
+    plain = estimator(q, problem.f, noise[None]).mean(axis=0)
+    # The midpoint rule on a bounded integrand: its error falls with the square of the step; 1e-2 of the size is ample.
+    return bool((np.abs(plain - moments.mean) > 1e-2 * np.abs(moments.mean).max()).any())
+
+
+class TestBrokenStatistics:
+    def test_no_patience_is_a_false_alarm_waiting(self, monkeypatch):
+        """With a pilot's covariance alone, an honest sampler of rare events is called wrong."""
+        problem = Problem(Bernoulli([-9.0]), SquaredError(-3.0), "rare")
+
+        def honest(problem, n, rng):
+            return Reinforce().sample(problem.q, problem.f, n, rng)
+
+        sound = [check_unbiased(honest, problem, alpha=1e-2, max_samples=20_000, seed=s).outcome for s in range(20)]
+        assert "wrong" not in sound
+        monkeypatch.setattr(_court, "_larger", lambda first, second: second + 1e-12 * np.eye(len(first)))
+        monkeypatch.setattr(_court, "_rarest", lambda *_: 1.0)
+        broken = [check_unbiased(honest, problem, alpha=1e-2, max_samples=20_000, seed=s).outcome for s in range(20)]
+        assert "wrong" in broken
+
+    def test_a_component_that_never_varies(self):
+        """Deterministic, nearly right, and inside the tolerance: compared to rounding, not to the tolerance."""
+        problem = standard_problems("bernoulli")[2]
+
+        def nearly(problem, n, rng):  # noqa: ARG001
+            return np.broadcast_to(problem.gradient * (1 + 1e-6), (n, *problem.gradient.shape))
+
+        assert check_unbiased(nearly, problem).outcome == "wrong"
+
+    def test_everybody_named_is_caught_as_a_black_box(self):
+        problem = standard_problems("bernoulli")[2]
+        for mistake in ("sign", "score not centred", "detached probs", "baseline of its own sample", "one component"):
+            verdict = check_unbiased(lambda p, n, rng, m=mistake: Wrong(m).sample(p.q, p.f, n, rng), problem)
+            assert verdict.outcome == "wrong", mistake
+
+
+def test_a_gradient_of_f_by_hand_that_is_wrong_shows():
+    class WrongSlope(SquaredError):  # noqa: N818  (it is a square, not an exception)
+        def grad(self, z):
+            return 0.999 * super().grad(z)
+
+    problem = Problem(Bernoulli([0.4]), SquaredError(0.45), "true")
+    followed = exact.moments(GumbelSoftmax(0.5), problem.q, lambda z: anp.sum((z - 0.45) ** 2, axis=-1))
+    slipped = exact.moments(GumbelSoftmax(0.5), problem.q, WrongSlope(0.45))
+    assert (np.abs(followed.mean - slipped.mean) > 100 * followed.error).all()
