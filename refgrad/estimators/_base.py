@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NoReturn
 import numpy as np
 
 from refgrad.distributions import Distribution
-from refgrad.distributions._array import Array, as_float, traced
+from refgrad.distributions._array import Array, as_float, traced, untraced
 
 __all__ = ["Claims", "Estimator", "pathwise"]
 
@@ -181,8 +181,8 @@ def _checked(f: Callable[[Any], Any], q: Distribution) -> Callable[[Any], Any]:
         else:
             try:
                 value = f(z)
-            except (TypeError, AttributeError) as error:
-                if traced(z) and "Box" in str(error):
+            except (TypeError, AttributeError, ValueError) as error:
+                if traced(z) and _serves(f, untraced(z)):
                     _unfollowed(f, error)
                 raise
         value = as_value(value, f, traced(z))
@@ -210,6 +210,15 @@ def _by_hand(f: Any, q: Distribution) -> Callable[[Any], Any]:
     function = primitive(lambda z: as_float(f(z), "the value of f"))
     defvjp(function, lambda _, z: lambda g: q.expand(g) * f.grad(z))
     return function
+
+
+def _serves(f: Callable[[Any], Any], z: Array) -> bool:
+    """Whether f takes a plain array, so that it is the tracing that it cannot take."""
+    try:
+        f(z)
+    except Exception:
+        return False
+    return True
 
 
 def _unfollowed(f: Callable[[Any], Any], error: Exception | None) -> NoReturn:

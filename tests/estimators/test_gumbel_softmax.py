@@ -87,6 +87,14 @@ def test_an_f_that_autograd_cannot_follow_is_an_error(f):
         GumbelSoftmax(0.5)(Bernoulli([0.5, -1.0]), f, np.zeros((1, 3, 2)))
 
 
+def test_a_fault_of_f_itself_is_not_laid_on_autograd():
+    def faulty(z):
+        return z.no_such_method()
+
+    with pytest.raises(AttributeError, match="no_such_method"):
+        GumbelSoftmax(0.5)(Bernoulli([0.5, -1.0]), faulty, np.zeros((1, 3, 2)))
+
+
 def test_plain_numpy_functions_give_the_gradient_or_an_error_and_never_zero():
     q, noise = Bernoulli([0.5, -1.0]), np.random.default_rng(0).logistic(size=(1, 20, 2))
     followed = GumbelSoftmax(0.5)(q, lambda z: anp.sum(anp.exp(z), axis=-1), noise)
