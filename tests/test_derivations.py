@@ -100,8 +100,8 @@ def last_line(cls):
     return source.splitlines()[call.body[-1].end_lineno - 1]
 
 
-@pytest.mark.parametrize("cls", built_in.classes(), ids=lambda cls: cls.__name__)
-def test_the_last_line_of_an_estimator_is_an_equation_of_its_page(cls):
-    page = cls.claims.derivation
+@pytest.mark.parametrize("estimator", built_in.instances(), ids=repr)
+def test_the_last_line_of_an_estimator_is_an_equation_of_its_page(estimator):
+    page = estimator.claims.derivation
     assert (ROOT / "derivations" / f"{page}.md").exists()
-    assert re.search(rf"return .*# Eq\. {page[:2]}\.\d+$", last_line(cls))
+    assert re.search(rf"return .*# Eq\. {page[:2]}\.\d+$", last_line(type(estimator)))

@@ -1,7 +1,30 @@
 """Gradient estimators of E_q f(z), each a deterministic function of explicit noise. One module, one class."""
 
 from refgrad.estimators._base import Claims, Estimator, pathwise
+from refgrad.estimators._learning import Adam
+from refgrad.estimators._regressors import Linear, OneHiddenLayer
+from refgrad.estimators.constant_baseline import ConstantBaseline
+from refgrad.estimators.control_variate import ControlVariate
 from refgrad.estimators.gumbel_softmax import GumbelSoftmax
+from refgrad.estimators.mean_substitution import MeanSubstitution
+from refgrad.estimators.moving_average_baseline import MovingAverageBaseline
+from refgrad.estimators.mu_prop import MuProp
+from refgrad.estimators.rebar import Rebar
 from refgrad.estimators.reinforce import Reinforce
 
-__all__ = ["Claims", "Estimator", "GumbelSoftmax", "Reinforce", "pathwise"]
+__all__ = [
+    "Adam",
+    "Claims",
+    "ConstantBaseline",
+    "ControlVariate",
+    "Estimator",
+    "GumbelSoftmax",
+    "Linear",
+    "MeanSubstitution",
+    "MovingAverageBaseline",
+    "MuProp",
+    "OneHiddenLayer",
+    "Rebar",
+    "Reinforce",
+    "pathwise",
+]

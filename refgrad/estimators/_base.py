@@ -132,7 +132,7 @@ class Estimator(ABC):
             raise ValueError(f"{name} needs noise of shape ({needed}), but it has shape {shape}")
         if not traced(noise) and not np.isfinite(noise).all():
             raise ValueError(f"{name} needs finite noise, but {np.sum(~np.isfinite(noise))} entries are not")
-        return _checked(f, q), noise
+        return checked(f, q), noise
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -172,7 +172,29 @@ def pathwise(fn: Callable[[Any], Any], q: Distribution, noise: Any) -> tuple[Arr
     return value, backward(vspace(value).ones())
 
 
-def _checked(f: Callable[[Any], Any], q: Distribution) -> Callable[[Any], Any]:
+def derivative(f: Callable[[Any], Any], z: Any) -> Any:
+    """Gradient in z, (..., *event_shape), of a function with one value for each z."""
+    from autograd.core import make_vjp  # noqa: PLC0415
+    from autograd.extend import vspace  # noqa: PLC0415
+
+    backward, value = make_vjp(f, z)
+    return backward(vspace(value).ones())
+
+
+def hessian(f: Callable[[Any], Any], z: Array, event_ndim: int) -> Array:
+    """Second derivatives in z, (..., *event_shape, *event_shape), all in one call."""
+    from autograd.core import make_vjp  # noqa: PLC0415
+
+    event = z.shape[z.ndim - event_ndim :]
+    size = int(np.prod(event))
+    directions = np.eye(size).reshape((size,) + (1,) * (z.ndim - event_ndim) + event)
+    many = np.broadcast_to(z, (size, *z.shape))
+    backward, _ = make_vjp(lambda z: derivative(f, z), many)
+    rows = backward(np.broadcast_to(directions, many.shape).copy())
+    return np.moveaxis(rows, 0, z.ndim - event_ndim).reshape(z.shape[: z.ndim - event_ndim] + event + event)
+
+
+def checked(f: Callable[[Any], Any], q: Distribution, name: str = "f") -> Callable[[Any], Any]:
     """f with the shape and kind of its values checked, and with its gradient by hand where it has one."""
 
     def evaluate(z: Any) -> Any:
@@ -189,7 +211,7 @@ def _checked(f: Callable[[Any], Any], q: Distribution) -> Callable[[Any], Any]:
         shape = np.shape(z)[: np.ndim(z) - q.event_ndim]
         if np.shape(value) != shape:
             raise ValueError(
-                f"f needs to return one value for each z, shape {shape}, but returned shape {np.shape(value)}"
+                f"{name} needs to return one value for each z, shape {shape}, but returned shape {np.shape(value)}"
             )
         return value
 

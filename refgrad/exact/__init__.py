@@ -1,7 +1,19 @@
 """The oracle: expectations and gradients by enumeration, moments of an estimator by quadrature."""
 
+from refgrad.exact.best import best_coefficient, best_constant, best_value_coefficient
 from refgrad.exact.design import Design, design
 from refgrad.exact.enumeration import gradient, value
 from refgrad.exact.moments import Moments, bias, moments
 
-__all__ = ["Design", "Moments", "bias", "design", "gradient", "moments", "value"]
+__all__ = [
+    "Design",
+    "Moments",
+    "best_coefficient",
+    "best_constant",
+    "best_value_coefficient",
+    "bias",
+    "design",
+    "gradient",
+    "moments",
+    "value",
+]

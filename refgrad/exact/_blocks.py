@@ -15,7 +15,7 @@ WINDOW = 16  # blocks submitted ahead of the one that is added
 def run(work: Callable[..., Any], tasks: Sequence[Any], *, progress: bool, executor: Executor | None) -> Iterator[Any]:
     """Yield `work(task)` for each task in order, so that what is added up does not depend on the workers."""
     results = map(work, tasks) if executor is None else _windowed(work, tasks, executor)
-    return iter(_bar(results, len(tasks)) if progress else results)
+    return iter(bar(results, len(tasks), "block") if progress else results)
 
 
 def _windowed(work: Callable[..., Any], tasks: Sequence[Any], executor: Executor) -> Iterator[Any]:
@@ -32,9 +32,10 @@ def _windowed(work: Callable[..., Any], tasks: Sequence[Any], executor: Executor
             future.cancel()
 
 
-def _bar(results: Iterable[Any], total: int) -> Iterable[Any]:
+def bar(results: Iterable[Any], total: int, unit: str) -> Iterable[Any]:
+    """Show a bar while the results come (needs tqdm)."""
     try:
         from tqdm import tqdm  # noqa: PLC0415  (an extra)
     except ImportError as error:
         raise ImportError("progress=True needs tqdm: pip install 'refgrad[cli]'") from error
-    return tqdm(results, total=total, unit="block", leave=False)
+    return tqdm(results, total=total, unit=unit, leave=False)

@@ -102,8 +102,7 @@ def gradient(
     [0.0625]
     """
     parts = factors(q)
-    by_left, by_right, split = _halves(parts, f, limit, progress, executor)
-    means = _given_one(by_left, parts[:split]) + _given_one(by_right, parts[split:])
+    means = conditional_means(parts, f, limit=limit, progress=progress, executor=executor)
     result = np.zeros(q.event_shape)
     for row, (part, mean) in enumerate(zip(parts, means, strict=True)):
         slopes = _softmax_slope(part.probs, mean)
@@ -112,6 +111,19 @@ def gradient(
         else:
             result[row, part.columns] = slopes
     return result
+
+
+def conditional_means(
+    parts: list[Factor],
+    f: Callable[[Any], Any],
+    *,
+    limit: int = LIMIT,
+    progress: bool = False,
+    executor: Executor | None = None,
+) -> list[Array]:
+    """Means of f given each value of each variable: Eq. 00.5."""
+    by_left, by_right, split = _halves(parts, f, limit, progress, executor)
+    return _given_one(by_left, parts[:split]) + _given_one(by_right, parts[split:])
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,132 @@
+"""REINFORCE on what a control variate leaves of f, beside the gradient of the control variate's known mean."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from refgrad.distributions import Distribution
+from refgrad.distributions._array import Array
+from refgrad.estimators._base import Claims, Estimator, checked, pathwise
+
+__all__ = ["Agreement", "ControlVariate"]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """An example of a control variate and its mean: how many pairs of variables are both one, or agree. Eq. 03.6.
+
+    Parameters
+    ----------
+    event_ndim : {1, 2}
+        1 for Bernoulli, 2 for Categorical.
+    """
+
+    event_ndim: int
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """What it serves."""
+        return ("bernoulli",) if self.event_ndim == 1 else ("categorical",)
+
+    def __call__(self, z: Any) -> Any:
+        """Return the number of pairs: (...), from z of shape (..., *event_shape)."""
+        return self._pairs(z)
+
+    def mean(self, q: Distribution) -> Any:
+        """Return its mean under q: (*batch_shape,). The variables are independent, so it is the same polynomial."""
+        return self._pairs(q.probs)
+
+    def _pairs(self, x: Any) -> Any:
+        variables = -self.event_ndim
+        total = x.sum(axis=variables)
+        products = (total * total - (x * x).sum(axis=variables)) / 2
+        return products if self.event_ndim == 1 else products.sum(axis=-1)
+
+
+@dataclass(frozen=True)
+class ControlVariate(Estimator):
+    """Any control variate with a tractable mean; unbiased if the two belong together.
+
+    One call cannot see whether they do: `exact.bias` can. f and the control variate are evaluated once, at z, and never
+    differentiated; the mean is, by autograd.
+
+    Parameters
+    ----------
+    control_variate : callable
+        From z, (..., *event_shape), to (...); units of f. Its `families`, if it has them, are those that are served.
+    mean : callable, optional
+        From a distribution to (*batch_shape,): the mean of the control variate, written in autograd.numpy in terms of
+        `q.probs`, say. Default: `control_variate.mean`.
+    coefficient : float
+        Of the control variate. Zero gives REINFORCE; `exact.best_coefficient` gives the best.
+
+    Raises
+    ------
+    ValueError
+        If the coefficient is not finite; when called, if the control variate does not return one number for each z, or
+        the mean one for each row of logits.
+    TypeError
+        If the control variate or the mean is not callable.
+    """
+
+    control_variate: Callable[[Any], Any]
+    mean: Callable[[Distribution], Any] | None = None
+    coefficient: float = 1.0
+    examples: ClassVar[tuple[dict[str, Any], ...]] = (
+        {"control_variate": Agreement(1)},
+        {"control_variate": Agreement(2), "coefficient": 0.5},
+    )
+
+    def __post_init__(self) -> None:
+        for name, value in (("control_variate", self.control_variate), ("mean", self._mean_of)):
+            if not callable(value):
+                raise TypeError(f"ControlVariate needs a callable {name}, but it is {value!r}")
+        if not np.isfinite(self.coefficient):
+            raise ValueError(f"ControlVariate needs a finite coefficient, but it is {self.coefficient}")
+
+    @property
+    def claims(self) -> Claims:  # type: ignore[override]
+        """Unbiased on what the control variate serves."""
+        families = getattr(self.control_variate, "families", ("bernoulli", "categorical"))
+        return Claims(unbiased=True, families=families, derivation="03-control-variates")
+
+    def value(self, q: Distribution, f: Callable[[Any], Any], noise: Any) -> Array:
+        """Estimate E f(z) itself, with the same control variate.
+
+        Parameters
+        ----------
+        q, f, noise
+            As in a call.
+
+        Returns
+        -------
+        (...) ndarray of float64
+            Units of f.
+        """
+        f, (noise_z,) = self._prepare(q, f, noise)
+        z = q.sample(noise_z)
+        return f(z) - self.coefficient * (self._at(q)(z) - self._mean(q))  # Eq. 03.1
+
+    def __call__(self, q: Distribution, f: Callable[[Any], Any], noise: Any) -> Array:  # noqa: D102
+        f, (noise_z,) = self._prepare(q, f, noise)  # (..., *event_shape)
+        z = q.sample(noise_z)
+        _, slope = pathwise(self._mean, q, q.logits)  # (*batch_shape, *event_shape)
+        rest = f(z) - self.coefficient * self._at(q)(z)
+        return q.expand(rest) * q.score(z) + self.coefficient * slope  # Eq. 03.4
+
+    @property
+    def _mean_of(self) -> Any:
+        return self.mean or getattr(self.control_variate, "mean", None)
+
+    def _at(self, q: Distribution) -> Callable[[Any], Any]:
+        return checked(self.control_variate, q, "the control variate")
+
+    def _mean(self, q: Distribution) -> Any:
+        mean = self._mean_of(q)
+        if np.shape(mean) != q.batch_shape:
+            raise ValueError(
+                f"the mean needs shape {q.batch_shape}, one for each row of logits, but has {np.shape(mean)}"
+            )
+        return mean
