@@ -79,17 +79,17 @@ class Linear(Regressor):
     1.5
     """
 
-    def count(self, inputs: int) -> int:  # noqa: D102
+    def count(self, inputs: int) -> int:
         return inputs + 1
 
     def _first(self, inputs: int) -> Array:
         return np.zeros(inputs + 1)
 
-    def __call__(self, features: Any) -> Any:  # noqa: D102
+    def __call__(self, features: Any) -> Any:
         own = self.started(np.shape(features)[-1]).parameters
         return (features * own[:-1]).sum(-1) + own[-1]
 
-    def gradient(self, features: Any, signal: Any) -> Array:  # noqa: D102
+    def gradient(self, features: Any, signal: Any) -> Array:
         inputs = np.shape(features)[-1]
         rows = np.broadcast_to(features, (*np.shape(signal), inputs)).reshape(-1, inputs)
         signal = np.reshape(signal, (-1, 1))
@@ -124,7 +124,7 @@ class OneHiddenLayer(Regressor):
         if self.units < 1:
             raise ValueError(f"OneHiddenLayer needs units >= 1, but it is {self.units}")
 
-    def count(self, inputs: int) -> int:  # noqa: D102
+    def count(self, inputs: int) -> int:
         return self.units * (inputs + 2) + 1
 
     def _first(self, inputs: int) -> Array:
@@ -133,12 +133,12 @@ class OneHiddenLayer(Regressor):
         out = rng.normal(size=self.units) / np.sqrt(self.units)
         return np.concatenate([weights, np.zeros(self.units), out, [0.0]])
 
-    def __call__(self, features: Any) -> Any:  # noqa: D102
+    def __call__(self, features: Any) -> Any:
         weights, shift, out, constant = self._parts(np.shape(features)[-1])
         hidden = self._hidden(features, weights, shift)
         return (out * hidden).sum(-1) + constant
 
-    def gradient(self, features: Any, signal: Any) -> Array:  # noqa: D102
+    def gradient(self, features: Any, signal: Any) -> Array:
         inputs = np.shape(features)[-1]
         weights, shift, out, _ = self._parts(inputs)
         rows = np.broadcast_to(features, (*np.shape(signal), inputs)).reshape(-1, inputs)
