@@ -10,7 +10,7 @@ import numpy as np
 
 from refgrad.distributions import Distribution
 from refgrad.distributions._array import Array
-from refgrad.exact._integrate import Sums, integrate, ladder, plan_for, sensitivity
+from refgrad.exact._integrate import GOAL, Sums, integrate, ladder, plan_for, sensitivity
 from refgrad.exact._rules import Lattice
 from refgrad.exact.enumeration import gradient
 
@@ -24,7 +24,6 @@ __all__ = ["Moments", "bias", "moments"]
 LIMIT = 2**22
 ROUNDING = 64 * np.finfo(float).eps  # of one estimate, in units of the mean of its absolute value
 ULPS = 8  # of the noise: rounding that a low temperature magnifies
-GOAL = 1e-12  # difference of two rules, in the same units, at which no finer one is tried
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,13 +100,14 @@ def moments(
         if not totals:
             rounding = sensitivity(estimator, f, plan, rule, center)
         totals.append(integrate(estimator, f, plan, rule, center, progress=progress, executor=executor))
-        if not isinstance(rule, Lattice) and len(totals) > 1 and _agree(*totals[-2:]):
+        if not isinstance(rule, Lattice) and len(totals) > 1 and _agree(*totals[-2:], GOAL[plan.axes]):
             break
     sums, difference = (_shifted if isinstance(rule, Lattice) else _nested)(totals)
     first, second = sums.first, sums.second
+    missing = 0.0 if isinstance(rule, Lattice) else abs(1 - rule.weights.sum())  # probability beyond the reach
     errors = (
-        difference.first + ROUNDING * sums.absolute + ULPS * rounding.first,
-        (difference.second + ROUNDING * second + ULPS * rounding.second).diagonal(),
+        difference.first + (ROUNDING + missing) * sums.absolute + ULPS * rounding.first,
+        (difference.second + (ROUNDING + missing) * second + ULPS * rounding.second).diagonal(),
     )
     error = np.maximum(errors[0], errors[1] + 2 * np.abs(first) * errors[0])
     shape = q.event_shape
@@ -134,10 +134,10 @@ def bias(estimator: Estimator, q: Distribution, f: Callable[[Any], Any], **optio
     return moments(estimator, q, f, **options).mean - gradient(q, f)
 
 
-def _agree(coarse: Sums, fine: Sums) -> bool:
+def _agree(coarse: Sums, fine: Sums, goal: float) -> bool:
     """Whether two rules agree as closely as anybody needs."""
-    first = np.abs(fine.first - coarse.first) <= GOAL * fine.absolute
-    second = np.abs(fine.second - coarse.second).diagonal() <= GOAL * fine.second.diagonal()
+    first = np.abs(fine.first - coarse.first) <= goal * fine.absolute
+    second = np.abs(fine.second - coarse.second).diagonal() <= goal * fine.second.diagonal()
     return bool(first.all() and second.all())
 
 

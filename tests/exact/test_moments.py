@@ -10,11 +10,12 @@ import pytest
 from scipy.integrate import dblquad, quad
 
 from refgrad import Bernoulli, Categorical, exact
-from refgrad.estimators import Claims, Estimator, GumbelSoftmax, Reinforce
+from refgrad.estimators import Claims, Estimator, GumbelSoftmax, Rebar, Reinforce
 from refgrad.exact._rules import SHIFTS, Lattice, gauss, trapezoid
 from refgrad.objectives import Interacting, SquaredError, Table
 
 MODULE = import_module("refgrad.exact.moments")
+INTEGRATE = import_module("refgrad.exact._integrate")
 
 
 @pytest.mark.parametrize("temperature", [0.1, 0.5, 2.0])
@@ -71,18 +72,22 @@ def random_case(seed):
     shape = [(1,), (1,), (1, 2), (2,), (1, 3)][rng.choice(5, p=[0.4, 0.2, 0.34, 0.03, 0.03])]
     q = (Bernoulli if len(shape) == 1 else Categorical)(rng.uniform(-6, 6, size=shape))
     f = Interacting(0.5, *rng.normal(size=(4, *shape)))
-    return GumbelSoftmax(float(np.exp(rng.uniform(np.log(0.05), np.log(4))))), q, f
+    temperature = float(np.exp(rng.uniform(np.log(0.05), np.log(4))))
+    return (GumbelSoftmax(temperature) if rng.random() < 0.5 else Rebar(temperature, rng.uniform(-1, 2))), q, f
 
 
 @pytest.mark.parametrize("block", range(10))
 def test_the_true_error_stays_under_the_stated_one(block, monkeypatch):
     for seed in range(20 * block, 20 * block + 20):
         estimator, q, f = random_case(seed)
-        stated = exact.moments(estimator, q, f)
+        steps = []
+        with monkeypatch.context() as patch:
+            patch.setattr(INTEGRATE, "trapezoid", lambda step, *rest: steps.append(step) or trapezoid(step, *rest))
+            stated = exact.moments(estimator, q, f)
         assert (stated.error <= 1e-10 * (1 + stated.variance.max())).all()
         with monkeypatch.context() as patch:
-            # A finer rule than the finest that was used, and a longer reach.
-            patch.setattr(MODULE, "ladder", lambda plan, *_: [trapezoid(0.1 * plan.axes, 60, plan.axes)])
+            # Half of the finest step that was used, shorter ones farther out, and a longer reach.
+            patch.setattr(MODULE, "ladder", lambda plan, *_: [trapezoid(steps[-1] / 2, 50, plan.axes, 6.0)])
             doubled = exact.moments(estimator, q, f)
         assert (np.abs(stated.mean - doubled.mean) <= stated.error).all()
         assert (np.abs(stated.variance - doubled.variance) <= stated.error).all()
@@ -174,7 +179,7 @@ class TestErrors:
 
 
 def test_rules_integrate_what_is_known():
-    for rule in (trapezoid(0.35, 37, 1), trapezoid(0.5, 37, 2), gauss(48, 1), gauss(32, 3), gauss(48, 2, 3.0)):
+    for rule in (trapezoid(0.35, 37, 1), trapezoid(0.5, 37, 2, 4.0), trapezoid(0.5, 37, 3, 3.0), gauss(48, 1), gauss(32, 3), gauss(48, 2, 3.0)):
         points, weights = rule.points(np.arange(len(rule)))
         assert weights.sum() == pytest.approx(1, abs=1e-9)
         np.testing.assert_allclose(weights @ points, 0, atol=1e-9)
