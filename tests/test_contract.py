@@ -146,6 +146,8 @@ class TestSymmetries:
     @given(data=st.data())
     @PER_SAMPLE
     def test_variables_in_another_order(self, estimator, data):
+        if not estimator.claims.symmetric:
+            return
         q, f = data.draw(settings_of(estimator))
         axis = -q.event_ndim
         order = np.array(data.draw(st.permutations(range(q.event_shape[0]))))
@@ -163,7 +165,7 @@ class TestSymmetries:
     @PER_SAMPLE
     def test_categories_in_another_order(self, estimator, data):
         q, f = data.draw(settings_of(estimator))
-        if q.family == "categorical":
+        if q.family == "categorical" and estimator.claims.symmetric:
             order = np.array(data.draw(st.permutations(range(q.event_shape[1]))))
             noise = noise_for(estimator, q)
             here = estimator(q, f, noise)[..., order]
@@ -274,7 +276,7 @@ class TestArguments:
         assert eval(repr(estimator), {**vars(package), **vars(sys.modules[type(estimator).__module__])}) == estimator
         with pytest.raises((FrozenInstanceError, AttributeError)):
             estimator.temperature = 3.0
-        assert all(field.name in repr(estimator) for field in fields(estimator))
+        assert all(field.name in repr(estimator) for field in fields(estimator) if field.repr)
 
 
 def test_every_class_has_examples():

@@ -82,6 +82,10 @@ class Distribution(ABC):
         """Noise that yields z, from fresh noise v: (..., *event_shape)."""
 
     @abstractmethod
+    def fresh_given(self, noise: Any) -> Array:
+        """The v with `noise_given(sample(noise), v) == noise`: (..., *event_shape)."""
+
+    @abstractmethod
     def relax(self, noise: Any, temperature: Any) -> Any:
         """The relaxed z of some noise: (..., *event_shape)."""
 

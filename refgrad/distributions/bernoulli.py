@@ -167,6 +167,27 @@ class Bernoulli(Distribution):
         noise = side * (softplus(v) + namespace(logits, v).logaddexp(-logits, -softplus(-v)))
         return self._inside(z, noise)
 
+    def fresh_given(self, noise: Any) -> Array:
+        """The fresh noise that `noise_given` turns into this noise.
+
+        Parameters
+        ----------
+        noise : (..., D) array_like of float64
+            Logistic noise.
+
+        Returns
+        -------
+        (..., D) ndarray of float64
+            The v with `noise_given(sample(noise), v) == noise`, to rounding: standard logistic, and independent of z.
+            Constant to autograd. Eq. 01.10.
+        """
+        logits, noise = untraced(self.logits), untraced(self._event(noise, "noise"))
+        side = 2 * self.sample(noise) - 1
+        # On the threshold itself v is infinite; the nearest noise inside the cell stands for it.
+        depth = np.maximum(side * (logits + noise), np.spacing(np.abs(logits) + np.abs(noise)))
+        v: Array = side * (side * noise - softplus(-side * logits) + np.log(-np.expm1(-depth)))
+        return v
+
     def _inside(self, z: Array, noise: Any) -> Any:
         """Move noise that rounding put across the threshold back, by ulps; the move is a constant to autograd."""
         rounded, threshold = untraced(noise), -untraced(self.logits)

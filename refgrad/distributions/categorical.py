@@ -201,6 +201,30 @@ class Categorical(Distribution):
         noise = z * (v - xp.where(keep, log_probs, 0.0)) + (1 - z) * others
         return self._inside(z, noise)
 
+    def fresh_given(self, noise: Any) -> Array:
+        """The fresh noise that `noise_given` turns into this noise.
+
+        Parameters
+        ----------
+        noise : (..., D, K) array_like of float64
+            Gumbel noise.
+
+        Returns
+        -------
+        (..., D, K) ndarray of float64
+            The v with `noise_given(sample(noise), v) == noise`, to rounding: standard Gumbel, and independent of z; a
+            masked category keeps its noise. Constant to autograd. Eq. 01.11.
+        """
+        noise = untraced(self._event(noise, "noise"))
+        z, keep = self.sample(noise), self._keep(self.logits)
+        log_probs = np.where(keep, untraced(self._log_probs), 0.0)
+        winner = np.sum(z * (noise + log_probs), axis=-1, keepdims=True)
+        # In a tie v is infinite; the nearest noise inside the cell stands for it.
+        depth = np.maximum(winner - (noise + log_probs), np.spacing(np.abs(log_probs) + np.abs(noise)))
+        loser = noise - np.where(keep, np.log(-np.expm1(-depth)), 0.0)
+        v: Array = np.where(z == 1, noise + log_probs, loser)
+        return v
+
     def _inside(self, z: Array, noise: Any) -> Any:
         """Lower the losers that rounding put at or above the winner, by ulps; the move is a constant to autograd."""
         won, keep, rounded = z == 1, self._keep(self.logits), untraced(noise)

@@ -11,6 +11,7 @@ from refgrad.estimators.moving_average_baseline import MovingAverageBaseline
 from refgrad.estimators.mu_prop import MuProp
 from refgrad.estimators.rebar import Rebar
 from refgrad.estimators.reinforce import Reinforce
+from refgrad.estimators.relax import Relax
 
 __all__ = [
     "Adam",
@@ -26,5 +27,6 @@ __all__ = [
     "OneHiddenLayer",
     "Rebar",
     "Reinforce",
+    "Relax",
     "pathwise",
 ]

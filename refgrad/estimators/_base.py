@@ -37,6 +37,8 @@ class Claims:
         Given z, a function of the first draw plus a function of the second.
     shift_invariant : bool
         Estimates for a Categorical sum to zero over the categories.
+    symmetric : bool
+        Treats the variables alike, and the categories: in another order they have the same estimates.
     derivation : str
         Name of its page.
     """
@@ -48,6 +50,7 @@ class Claims:
     reads: tuple[str, ...] = ("z",)
     additive: bool = False
     shift_invariant: bool = True
+    symmetric: bool = True
     derivation: str = ""
 
 
@@ -199,15 +202,15 @@ def checked(f: Callable[[Any], Any], q: Distribution, name: str = "f") -> Callab
 
     def evaluate(z: Any) -> Any:
         if traced(z) and hasattr(f, "grad"):
-            value = _by_hand(f, q)(z)
+            value = _by_hand(f, q, name)(z)
         else:
             try:
                 value = f(z)
             except (TypeError, AttributeError, ValueError) as error:
                 if traced(z) and _serves(f, untraced(z)):
-                    _unfollowed(f, error)
+                    _unfollowed(f, name, error)
                 raise
-        value = as_value(value, f, traced(z))
+        value = _followed(value, f, name, traced(z))
         shape = np.shape(z)[: np.ndim(z) - q.event_ndim]
         if np.shape(value) != shape:
             raise ValueError(
@@ -218,19 +221,25 @@ def checked(f: Callable[[Any], Any], q: Distribution, name: str = "f") -> Callab
     return evaluate
 
 
-def as_value(value: Any, f: Callable[[Any], Any], following: bool) -> Any:
+def _followed(value: Any, f: Callable[[Any], Any], name: str, following: bool) -> Any:
     """Convert what f returned; an array of traced numbers inside an untraced one has lost its gradient."""
     if not traced(value) and following and np.asarray(value).dtype == object:
-        _unfollowed(f, None)
-    return as_float(value, "the value of f")
+        _unfollowed(f, name, None)
+    return as_float(value, f"the value of {name}")
 
 
-def _by_hand(f: Any, q: Distribution) -> Callable[[Any], Any]:
+def _by_hand(f: Any, q: Distribution, name: str) -> Callable[[Any], Any]:
     """f as a primitive whose derivative is `f.grad`, which autograd may follow in turn."""
     from autograd.extend import defvjp, primitive  # noqa: PLC0415
 
-    function = primitive(lambda z: as_float(f(z), "the value of f"))
-    defvjp(function, lambda _, z: lambda g: q.expand(g) * f.grad(z))
+    def slope(z: Any) -> Any:
+        value = _followed(f.grad(z), f, f"{name}.grad", traced(z))
+        if np.shape(value) != np.shape(z):
+            raise ValueError(f"{name}.grad needs to return shape {np.shape(z)}, but returned shape {np.shape(value)}")
+        return value
+
+    function = primitive(lambda z: as_float(f(z), f"the value of {name}"))
+    defvjp(function, lambda _, z: lambda g: q.expand(g) * slope(z))
     return function
 
 
@@ -243,8 +252,8 @@ def _serves(f: Callable[[Any], Any], z: Array) -> bool:
     return True
 
 
-def _unfollowed(f: Callable[[Any], Any], error: Exception | None) -> NoReturn:
+def _unfollowed(f: Callable[[Any], Any], name: str, error: Exception | None) -> NoReturn:
     raise TypeError(
-        f"f needs to be differentiable, but autograd cannot follow {f!r}: write it with autograd.numpy in place of "
-        "numpy, or give it a method grad(z) that returns its gradient"
+        f"{name} needs to be differentiable, but autograd cannot follow {f!r}: write it with autograd.numpy in place "
+        "of numpy, or give it a method grad(z) that returns its gradient"
     ) from error

@@ -1,24 +1,27 @@
 """REBAR: REINFORCE with its own relaxation as control variate."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
 
 from refgrad.distributions import Distribution
-from refgrad.distributions._array import Array
-from refgrad.estimators._base import Claims, Estimator, pathwise
+from refgrad.distributions._array import Array, namespace
+from refgrad.estimators._base import Claims
+from refgrad.estimators._learning import Adam
+from refgrad.estimators._relaxed import both_draws, check_relaxation, control_paths
+from refgrad.estimators._variance import VarianceMinimised
 
 __all__ = ["Rebar"]
 
 
 @dataclass(frozen=True)
-class Rebar(Estimator):
+class Rebar(VarianceMinimised):
     """Tucker et al. (2017): unbiased for every temperature and coefficient; categorical as in Grathwohl et al. (2018).
 
     f is evaluated at z, and evaluated and differentiated at two relaxed samples: one of the noise of z, one of fresh
-    noise given z.
+    noise given z. `update` and `tune` learn the log temperature and the coefficient.
 
     Parameters
     ----------
@@ -26,6 +29,11 @@ class Rebar(Estimator):
         Positive. Of the relaxation in the control variate; it changes the variance only.
     coefficient : float
         Of the control variate. Zero gives REINFORCE.
+    coupled : bool
+        Take the fresh noise from the noise of z, so that both relaxed samples are the same and only their derivatives
+        differ: one draw in place of two.
+    optimizer : Adam
+        Of the updates.
 
     Raises
     ------
@@ -35,29 +43,38 @@ class Rebar(Estimator):
 
     temperature: float = 0.5
     coefficient: float = 1.0
-    draws: ClassVar[int] = 2
-    claims: ClassVar[Claims] = Claims(
-        unbiased=True, differentiates_f=True, reads=("cell", "smooth"), additive=True, derivation="08-rebar"
+    coupled: bool = False
+    optimizer: Adam = field(default=Adam(), repr=False)
+    examples: ClassVar[tuple[dict[str, Any], ...]] = (
+        {},
+        {"temperature": 0.1, "coefficient": 0.7},
+        {"temperature": 1.0, "coupled": True},
     )
-    examples: ClassVar[tuple[dict[str, Any], ...]] = ({}, {"temperature": 0.1, "coefficient": 0.7})
 
     def __post_init__(self) -> None:
-        if not 0 < self.temperature < np.inf:
-            raise ValueError(f"Rebar needs a positive and finite temperature, but it is {self.temperature}")
-        if not np.isfinite(self.coefficient):
-            raise ValueError(f"Rebar needs a finite coefficient, but it is {self.coefficient}")
+        check_relaxation(self)
+
+    @property
+    def claims(self) -> Claims:  # type: ignore[override]
+        """Unbiased; additive in its two draws."""
+        reads = ("cell",) if self.coupled else ("cell", "smooth")
+        return Claims(
+            unbiased=True, differentiates_f=True, reads=reads, additive=not self.coupled, derivation="08-rebar"
+        )
+
+    def parameters(self, q: Distribution) -> Array:  # noqa: ARG002
+        """Log temperature and coefficient: (2,)."""
+        return np.array([np.log(self.temperature), self.coefficient])
+
+    def at(self, parameters: Any, q: Distribution) -> "Rebar":  # noqa: ARG002
+        """The same estimator with another log temperature and coefficient."""
+        temperature = namespace(parameters).exp(parameters[0])
+        return replace(self, temperature=temperature, coefficient=parameters[1])
 
     def __call__(self, q: Distribution, f: Callable[[Any], Any], noise: Any) -> Array:  # noqa: D102
-        f, (noise_z, fresh) = self._prepare(q, f, noise)  # (..., *event_shape) each
+        f, noise = self._prepare(q, f, noise)
+        noise_z, fresh = both_draws(q, noise, self.coupled)  # (..., *event_shape) each
         z = q.sample(noise_z)  # Eq. 08.1
-
-        def relaxed(q: Distribution) -> Any:
-            return f(q.relax(noise_z, self.temperature))  # Eq. 08.2
-
-        def relaxed_given_z(q: Distribution) -> Any:
-            return f(q.relax(q.noise_given(z, fresh), self.temperature))  # Eq. 08.3
-
-        _, slope = pathwise(relaxed, q, noise_z)
-        value_z, slope_z = pathwise(relaxed_given_z, q, noise_z)
+        value_z, slope = control_paths(f, q, z, noise_z, fresh, self.temperature)  # Eq. 08.2, 08.3
         weight = f(z) - self.coefficient * value_z
-        return q.expand(weight) * q.score(z) + self.coefficient * (slope - slope_z)  # Eq. 08.4
+        return q.expand(weight) * q.score(z) + self.coefficient * slope  # Eq. 08.4

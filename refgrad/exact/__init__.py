@@ -4,6 +4,7 @@ from refgrad.exact.best import best_coefficient, best_constant, best_value_coeff
 from refgrad.exact.design import Design, design
 from refgrad.exact.enumeration import gradient, value
 from refgrad.exact.moments import Moments, bias, moments
+from refgrad.exact.tuning import tuned
 
 __all__ = [
     "Design",
@@ -15,5 +16,6 @@ __all__ = [
     "design",
     "gradient",
     "moments",
+    "tuned",
     "value",
 ]

@@ -100,7 +100,7 @@ def moments(
         if not totals:
             rounding = sensitivity(estimator, f, plan, rule, center)
         totals.append(integrate(estimator, f, plan, rule, center, progress=progress, executor=executor))
-        if not isinstance(rule, Lattice) and len(totals) > 1 and _agree(*totals[-2:], GOAL[plan.axes]):
+        if not isinstance(rule, Lattice) and len(totals) > 1 and _agree(totals[-2], totals[-1], GOAL[plan.axes]):
             break
     sums, difference = (_shifted if isinstance(rule, Lattice) else _nested)(totals)
     first, second = sums.first, sums.second
