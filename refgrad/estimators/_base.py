@@ -175,26 +175,40 @@ def pathwise(fn: Callable[[Any], Any], q: Distribution, noise: Any) -> tuple[Arr
     return value, backward(vspace(value).ones())
 
 
-def derivative(f: Callable[[Any], Any], z: Any) -> Any:
-    """Gradient in z, (..., *event_shape), of a function with one value for each z."""
+def derivative(f: Callable[[Any], Any], z: Any) -> tuple[Any, Any]:
+    """Value (...) and gradient in z (..., *event_shape) of a function with one value for each z."""
     from autograd.core import make_vjp  # noqa: PLC0415
     from autograd.extend import vspace  # noqa: PLC0415
 
     backward, value = make_vjp(f, z)
-    return backward(vspace(value).ones())
+    return value, backward(vspace(value).ones())
 
 
 def hessian(f: Callable[[Any], Any], z: Array, event_ndim: int) -> Array:
-    """Second derivatives in z, (..., *event_shape, *event_shape), all in one call."""
+    """Second derivatives in z, (..., *event_shape, *event_shape), all in one call; symmetric even if `f.grad` is wrong.
+
+    Raises
+    ------
+    TypeError
+        If autograd cannot follow the gradient of f.
+    """
     from autograd.core import make_vjp  # noqa: PLC0415
 
-    event = z.shape[z.ndim - event_ndim :]
+    batch, event = z.shape[: z.ndim - event_ndim], z.shape[z.ndim - event_ndim :]
     size = int(np.prod(event))
-    directions = np.eye(size).reshape((size,) + (1,) * (z.ndim - event_ndim) + event)
+    directions = np.eye(size).reshape((size,) + (1,) * len(batch) + event)
     many = np.broadcast_to(z, (size, *z.shape))
-    backward, _ = make_vjp(lambda z: derivative(f, z), many)
+    try:
+        backward, _ = make_vjp(lambda z: derivative(f, z)[1], many)
+    except (TypeError, AttributeError, ValueError) as error:
+        derivative(f, many)  # a fault of f itself comes out here
+        raise TypeError(
+            "f needs to be differentiable twice, but autograd cannot follow its gradient: write f, and f.grad where it "
+            "has one, with autograd.numpy in place of numpy"
+        ) from error
     rows = backward(np.broadcast_to(directions, many.shape).copy())
-    return np.moveaxis(rows, 0, z.ndim - event_ndim).reshape(z.shape[: z.ndim - event_ndim] + event + event)
+    square = np.moveaxis(rows, 0, len(batch)).reshape((*batch, size, size))
+    return ((square + square.swapaxes(-1, -2)) / 2).reshape(batch + event + event)
 
 
 def checked(f: Callable[[Any], Any], q: Distribution, name: str = "f") -> Callable[[Any], Any]:

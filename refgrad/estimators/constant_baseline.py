@@ -15,7 +15,7 @@ __all__ = ["ConstantBaseline"]
 
 @dataclass(frozen=True)
 class ConstantBaseline(Estimator):
-    """Williams (1992), section 4: reinforcement comparison with a fixed level; unbiased for every constant.
+    """Williams (1992), section 4, with a constant reinforcement baseline; unbiased for every constant.
 
     f is evaluated once, at z, and never differentiated. The best constants are `exact.best_constant(q, f)`.
 
@@ -52,33 +52,32 @@ class ConstantBaseline(Estimator):
 
         Parameters
         ----------
-        q : Distribution
-            One row of logits.
-        f : callable
-        noise : (1, n, *event_shape) array_like of float64
+        q, f, noise
+            As in a call. The rows of a batch share the constants.
         per_component : bool
             One constant for each component in place of one for all.
 
         Returns
         -------
         ConstantBaseline
-            Eq. 04.3 or 04.4 with means over the samples.
+            Eq. 04.3 or 04.4 with means over the samples; the mean of f where every score is zero.
 
         Raises
         ------
         ValueError
-            If the samples are such that every score is zero.
+            If there is no sample, or f is not finite at one.
         """
         f, (noise_z,) = cls(0.0)._prepare(q, f, noise)
-        z = q.sample(noise_z)
-        weights = q.score(z) ** 2
-        signal = q.expand(f(z)) * weights
-        samples = tuple(range(z.ndim - q.event_ndim))
-        over = samples if per_component else None
-        total = weights.sum(axis=over)
-        if not total.any():
-            raise ValueError("ConstantBaseline needs samples with a score that is not zero, but there is none")
-        return cls(np.divide(signal.sum(axis=over), total, out=np.zeros_like(total), where=total > 0))
+        z = q.sample(noise_z)  # (..., *event_shape)
+        if not z.size:
+            raise ValueError(f"ConstantBaseline needs a sample, but noise has shape {np.shape(noise)}")
+        values, scores = f(z), q.score(z)
+        if not np.isfinite(values).all():
+            raise ValueError(f"ConstantBaseline needs finite values of f, but {np.sum(~np.isfinite(values))} are not")
+        over = tuple(range(z.ndim - q.event_ndim)) if per_component else None
+        largest = np.abs(scores).max(axis=over, keepdims=True)  # its square may underflow
+        weights = np.divide(scores, largest, out=np.ones_like(scores), where=largest > 0) ** 2
+        return cls((q.expand(values) * weights).sum(axis=over) / weights.sum(axis=over))  # Eq. 04.3, Eq. 04.4
 
     def __call__(self, q: Distribution, f: Callable[[Any], Any], noise: Any) -> Array:  # noqa: D102
         f, (noise_z,) = self._prepare(q, f, noise)  # (..., *event_shape)

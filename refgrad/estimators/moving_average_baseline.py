@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from refgrad.distributions import Distribution
-from refgrad.distributions._array import Array
+from refgrad.distributions._array import Array, as_float
 from refgrad.estimators._base import Claims, Estimator
 
 __all__ = ["MovingAverageBaseline"]
@@ -29,7 +29,7 @@ class MovingAverageBaseline(Estimator):
     Raises
     ------
     ValueError
-        If `average` is not finite, or `decay` is outside [0, 1).
+        If `average` is not a finite number, or `decay` is outside [0, 1).
     """
 
     average: float = 0.0
@@ -38,13 +38,14 @@ class MovingAverageBaseline(Estimator):
     examples: ClassVar[tuple[dict[str, Any], ...]] = ({}, {"average": 0.5, "decay": 0.99})
 
     def __post_init__(self) -> None:
-        if not np.isfinite(self.average):
-            raise ValueError(f"MovingAverageBaseline needs a finite average, but it is {self.average}")
-        if not 0 <= self.decay < 1:
+        average, decay = as_float(self.average, "average"), as_float(self.decay, "decay")
+        if average.ndim or not np.isfinite(average):
+            raise ValueError(f"MovingAverageBaseline needs a finite number as average, but it is {self.average}")
+        if decay.ndim or not 0 <= decay < 1:
             raise ValueError(f"MovingAverageBaseline needs 0 <= decay < 1, but it is {self.decay}")
 
     def update(self, q: Distribution, f: Callable[[Any], Any], noise: Any) -> "MovingAverageBaseline":
-        """Return the estimator of the next step: the average moves to the mean of f over this one.
+        """Return the estimator of the next step: the average moves to the mean of f over all repetitions and rows.
 
         Parameters
         ----------
@@ -55,9 +56,20 @@ class MovingAverageBaseline(Estimator):
         -------
         MovingAverageBaseline
             Eq. 04.6.
+
+        Raises
+        ------
+        ValueError
+            If there is no sample, or f is not finite at one.
         """
         f, (noise_z,) = self._prepare(q, f, noise)
-        value = float(np.mean(f(q.sample(noise_z))))
+        values = f(q.sample(noise_z))
+        if not (np.size(values) and np.isfinite(values).all()):
+            raise ValueError(
+                f"MovingAverageBaseline needs finite values of f, at least one, but of {np.size(values)} "
+                f"{np.sum(~np.isfinite(values))} are not"
+            )
+        value = float(np.mean(values))
         return replace(self, average=self.decay * self.average + (1 - self.decay) * value)  # Eq. 04.6
 
     def __call__(self, q: Distribution, f: Callable[[Any], Any], noise: Any) -> Array:  # noqa: D102

@@ -18,24 +18,27 @@ class MuProp(Estimator):
     """Gu et al. (2016): a Taylor expansion of f at the mean as control variate; unbiased.
 
     f is evaluated at z, and once for each row of logits at the mean, where it is differentiated, for order 2 twice
-    (once for each entry of z, in one call). Exact, without variance, for linear f; for quadratic f with order 2.
+    (once for each entry of z, in one call). Exact, without variance, for linear f; for quadratic f with order 2. A
+    wrong `f.grad` costs variance and never the mean.
 
     Parameters
     ----------
     order : {1, 2}
-        Of the expansion.
+        Of the expansion. With 2 autograd follows the gradient of f, `f.grad` where there is one.
 
     Raises
     ------
     ValueError
-        If `order` is neither 1 nor 2.
+        If `order` is neither 1 nor 2; when called, if f or a derivative is not finite at the mean.
+    TypeError
+        When called, if autograd cannot follow f, or with order 2 its gradient.
     """
 
     order: int = 1
     examples: ClassVar[tuple[dict[str, Any], ...]] = ({}, {"order": 2})
 
     def __post_init__(self) -> None:
-        if self.order not in {1, 2}:
+        if np.ndim(self.order) or self.order not in {1, 2}:
             raise ValueError(f"MuProp needs order 1 or 2, but it is {self.order}")
 
     @property
@@ -49,21 +52,34 @@ class MuProp(Estimator):
         z, mean = q.sample(noise_z), q.probs  # Eq. 06.1
         event = tuple(range(-q.event_ndim, 0))
         rest = z - mean
-        weights = slope = derivative(f, mean)  # (*batch_shape, *event_shape)
-        expansion = f(mean) + (slope * rest).sum(event)  # Eq. 06.2
+        value, slope = derivative(f, mean)  # (*batch_shape,), (*batch_shape, *event_shape)
+        expansion, weights = value + (_finite(slope, value) * rest).sum(event), slope  # Eq. 06.2
         if self.order == 2:
             curvature = hessian(f, mean, q.event_ndim)  # (*batch_shape, *event_shape, *event_shape)
-            expansion = expansion + _half_square(curvature, rest, q.event_ndim)  # Eq. 06.5
+            expansion = expansion + _half_square(_finite(curvature), rest, q.event_ndim)  # Eq. 06.5
             weights = slope + _mean_weights(curvature, mean, q.event_ndim)  # Eq. 06.6
         _, mean_gradient = pathwise(lambda q: (weights * q.probs).sum(event), q, q.logits)  # Eq. 06.3
         return q.expand(f(z) - expansion) * q.score(z) + mean_gradient  # Eq. 06.4
 
 
+def _finite(x: Array, *others: Any) -> Array:
+    """Refuse an expansion that is infinite, or nothing at all; a z that never happens is no excuse."""
+    for values in (x, *others):
+        if not np.isfinite(values).all():
+            raise ValueError(
+                "MuProp needs f and its derivatives to be finite at the mean of z, but "
+                f"{np.sum(~np.isfinite(values))} of {np.size(values)} numbers are not"
+            )
+    return x
+
+
 def _half_square(curvature: Array, rest: Array, event_ndim: int) -> Array:
-    """Half of the quadratic form of the rest: (...)."""
-    event = tuple(range(-event_ndim, 0))
-    columns = np.expand_dims(rest, tuple(range(-2 * event_ndim, -event_ndim)))
-    return (rest * (curvature * columns).sum(event)).sum(event) / 2
+    """Half of the quadratic form of the rest: (...). Row by row, so that memory stays that of the rest."""
+    size = int(np.prod(rest.shape[-event_ndim:]))
+    flat = rest.reshape((*rest.shape[:-event_ndim], size))
+    matrix = curvature.reshape((*curvature.shape[: curvature.ndim - 2 * event_ndim], size, size))
+    rows = (flat[..., i] * (matrix[..., i, :] * flat).sum(-1) for i in range(size))
+    return sum(rows, np.zeros(flat.shape[:-1])) / 2
 
 
 def _mean_weights(curvature: Array, mean: Array, event_ndim: int) -> Array:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refgrad.distributions import Distribution
-from refgrad.distributions._array import Array
+from refgrad.distributions._array import Array, abbreviated, as_float
 from refgrad.exact._factors import factors
 from refgrad.exact.enumeration import conditional_means, value
-from refgrad.exact.moments import moments
+from refgrad.exact.moments import ROUNDING, moments
 
 if TYPE_CHECKING:
     from refgrad.estimators import Estimator
@@ -33,7 +33,7 @@ def best_constant(q: Distribution, f: Callable[[Any], Any], *, per_component: bo
     Returns
     -------
     float, or (*event_shape,) ndarray of float64
-        Units of f. A component whose score never varies (a masked category, a certain one) takes the mean of f.
+        Units of f. A component whose score never varies (a masked category, the only one) takes the mean of f.
         Derivation 04, Eq. 04.3 and 04.4.
 
     Raises
@@ -47,23 +47,27 @@ def best_constant(q: Distribution, f: Callable[[Any], Any], *, per_component: bo
     >>> print(best_constant(Bernoulli([0.0]), objectives.SquaredError(0.25)))
     0.3125
     """
+    from scipy.special import softmax  # noqa: PLC0415  (loaded when needed)
+
     parts = factors(q)
     constants, weights = np.zeros((2, *q.event_shape))
+    mean = 0.0
     for row, (part, means) in enumerate(zip(parts, conditional_means(parts, f), strict=True)):
         probs, others = part.probs, -np.expm1(part.log_probs)
-        total = probs @ means
-        constants[row] = total
-        # E[f | not k], from the other values alone: nothing is taken from a whole.
-        rest = np.where(np.eye(len(part), dtype=bool), 0.0, probs * means).sum(axis=1)
-        without = np.divide(rest, others, out=np.full(len(part), total), where=others > 0)
-        best = np.where(others > 0, others * means + probs * without, total)
+        mean = float(probs @ means)
+        constants[row] = mean
+        if len(part) == 1:
+            continue
+        # E[f | not k], from the others' logs of probability: nothing is taken from a whole, nothing underflows.
+        without = softmax(np.where(np.eye(len(part), dtype=bool), -np.inf, part.log_probs), axis=1) @ means
+        best = others * means + probs * without  # Eq. 04.3
         if q.event_ndim == 1:
             constants[row], weights[row] = best[1], probs[1] * others[1]
         else:
             constants[row, part.columns], weights[row, part.columns] = best, probs * others
     if per_component:
         return constants
-    return float((constants * weights).sum() / weights.sum()) if weights.any() else value(q, f)
+    return float((constants * weights).sum() / weights.sum()) if weights.any() else mean  # Eq. 04.4
 
 
 def best_value_coefficient(q: Distribution, f: Callable[[Any], Any], control_variate: Callable[[Any], Any]) -> float:
@@ -87,10 +91,23 @@ def best_value_coefficient(q: Distribution, f: Callable[[Any], Any], control_var
     ValueError, TypeError
         As in `value`.
     """
-    middle, center = value(q, f), value(q, control_variate)
-    covariance = value(q, lambda z: (f(z) - middle) * (control_variate(z) - center))
-    variance = value(q, lambda z: (control_variate(z) - center) ** 2)
-    return covariance / variance if variance > 0 else 0.0
+    one, other = _centred(q, f, "f"), _centred(q, control_variate, "the control variate")
+    covariance = value(q, lambda z: one(z) * other(z))
+    variance = value(q, lambda z: other(z) ** 2)
+    return covariance / variance if variance > 0 else 0.0  # Eq. 03.2
+
+
+def _centred(q: Distribution, fn: Callable[[Any], Any], name: str) -> Callable[[Any], Any]:
+    """fn less its mean, by way of its value at the likeliest z: what never varies is exactly zero."""
+    likeliest = np.stack([part.values[np.argmax(part.log_probs)] for part in factors(q)])[None]
+    level = as_float(fn(likeliest), f"the value of {name}")
+    if level.shape != (1,):
+        raise ValueError(
+            f"{name} needs to return one value for each z, but returned shape {level.shape} for z of shape "
+            f"{likeliest.shape}"
+        )
+    mean = value(q, lambda z: fn(z) - level)
+    return lambda z: fn(z) - level - mean
 
 
 def best_coefficient(
@@ -105,8 +122,8 @@ def best_coefficient(
     q : Distribution
         One row of logits.
     f : callable
-    weights : (*event_shape,) ndarray of float64, optional
-        Of the variances of the components in the sum. Default: ones.
+    weights : (*event_shape,) array_like of float64, optional
+        Of the variances of the components in the sum; not negative. Default: ones.
     **options
         As in `moments`.
 
@@ -120,16 +137,22 @@ def best_coefficient(
     TypeError
         If the estimator has no coefficient.
     ValueError
-        If the variance does not depend on the coefficient, or as in `moments`.
+        If the variance does not depend on the coefficient, the weights are not finite, not positive or zero, or not of
+        the shape of one z, or as in `moments`.
     """
     if not hasattr(estimator, "coefficient"):
         raise TypeError(f"best_coefficient needs an estimator with a coefficient, but it is {estimator!r}")
-    share: Any = np.ones(q.event_shape) if weights is None else weights
+    share = np.ones(q.event_shape) if weights is None else as_float(weights, "weights")
+    if share.shape != q.event_shape or not (np.isfinite(share) & (share >= 0)).all():
+        raise ValueError(
+            f"weights need shape {q.event_shape}, finite and not negative, but have shape {share.shape}: "
+            f"{abbreviated(share)}"
+        )
     low, middle, high = (
-        float((share * np.asarray(moments(replace(estimator, coefficient=c), q, f, **options).variance)).sum())  # type: ignore[type-var]
+        float((share * moments(replace(estimator, coefficient=c), q, f, **options).variance).sum())  # type: ignore[type-var]
         for c in (-1.0, 0.0, 1.0)
     )
     curvature = high + low - 2 * middle
-    if curvature <= 64 * np.finfo(float).eps * (high + low + 2 * middle):
+    if curvature <= ROUNDING * (high + low + 2 * middle):
         raise ValueError(f"the variance of {estimator!r} needs to depend on its coefficient, but it does not")
-    return (low - high) / (2 * curvature)
+    return (low - high) / (2 * curvature)  # Eq. 03.5
