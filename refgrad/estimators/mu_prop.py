@@ -52,25 +52,26 @@ class MuProp(Estimator):
         z, mean = q.sample(noise_z), q.probs  # Eq. 06.1
         event = tuple(range(-q.event_ndim, 0))
         rest = z - mean
-        value, slope = derivative(f, mean)  # (*batch_shape,), (*batch_shape, *event_shape)
-        expansion, weights = value + (_finite(slope, value) * rest).sum(event), slope  # Eq. 06.2
+        value, slope = _finite(*derivative(f, mean))  # (*batch_shape,), (*batch_shape, *event_shape)
+        expansion, weights = value + (slope * rest).sum(event), slope  # Eq. 06.2
         if self.order == 2:
-            curvature = hessian(f, mean, q.event_ndim)  # (*batch_shape, *event_shape, *event_shape)
-            expansion = expansion + _half_square(_finite(curvature), rest, q.event_ndim)  # Eq. 06.5
+            (curvature,) = _finite(hessian(f, mean, q.event_ndim))  # (*batch_shape, *event_shape, *event_shape)
+            expansion = expansion + _half_square(curvature, rest, q.event_ndim)  # Eq. 06.5
             weights = slope + _mean_weights(curvature, mean, q.event_ndim)  # Eq. 06.6
         _, mean_gradient = pathwise(lambda q: (weights * q.probs).sum(event), q, q.logits)  # Eq. 06.3
         return q.expand(f(z) - expansion) * q.score(z) + mean_gradient  # Eq. 06.4
 
 
-def _finite(x: Array, *others: Any) -> Array:
-    """Refuse an expansion that is infinite, or nothing at all; a z that never happens is no excuse."""
-    for values in (x, *others):
-        if not np.isfinite(values).all():
+def _finite(*terms: Array) -> tuple[Array, ...]:
+    """Refuse terms of the expansion that are infinite or not a number: f is shown the mean, where no z ever is."""
+    for term in terms:
+        wrong = ~np.isfinite(term)
+        if wrong.any():
             raise ValueError(
-                "MuProp needs f and its derivatives to be finite at the mean of z, but "
-                f"{np.sum(~np.isfinite(values))} of {np.size(values)} numbers are not"
+                f"MuProp needs f and its derivatives to be finite at the mean of z, but {wrong.sum()} of {wrong.size} "
+                "numbers are not"
             )
-    return x
+    return terms
 
 
 def _half_square(curvature: Array, rest: Array, event_ndim: int) -> Array:

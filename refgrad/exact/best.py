@@ -47,27 +47,26 @@ def best_constant(q: Distribution, f: Callable[[Any], Any], *, per_component: bo
     >>> print(best_constant(Bernoulli([0.0]), objectives.SquaredError(0.25)))
     0.3125
     """
-    from scipy.special import softmax  # noqa: PLC0415  (loaded when needed)
+    from scipy.special import logsumexp, softmax  # noqa: PLC0415  (loaded when needed)
 
     parts = factors(q)
-    constants, weights = np.zeros((2, *q.event_shape))
-    mean = 0.0
+    constants, log_weights = np.zeros(q.event_shape), np.full(q.event_shape, -np.inf)
     for row, (part, means) in enumerate(zip(parts, conditional_means(parts, f), strict=True)):
-        probs, others = part.probs, -np.expm1(part.log_probs)
-        mean = float(probs @ means)
-        constants[row] = mean
+        constants[row] = part.probs @ means
         if len(part) == 1:
             continue
-        # E[f | not k], from the others' logs of probability: nothing is taken from a whole, nothing underflows.
-        without = softmax(np.where(np.eye(len(part), dtype=bool), -np.inf, part.log_probs), axis=1) @ means
-        best = others * means + probs * without  # Eq. 04.3
-        if q.event_ndim == 1:
-            constants[row], weights[row] = best[1], probs[1] * others[1]
-        else:
-            constants[row, part.columns], weights[row, part.columns] = best, probs * others
+        # In logs, and E[f | not k] from the others alone: nothing is taken from a whole, nothing underflows.
+        others = np.where(np.eye(len(part), dtype=bool), -np.inf, part.log_probs)
+        log_other = logsumexp(others, axis=1)
+        best = np.exp(log_other) * means + part.probs * (softmax(others, axis=1) @ means)  # Eq. 04.3
+        keep = np.s_[1] if q.event_ndim == 1 else np.s_[:]
+        where = row if q.event_ndim == 1 else (row, part.columns)
+        constants[where], log_weights[where] = best[keep], (part.log_probs + log_other)[keep]
     if per_component:
         return constants
-    return float((constants * weights).sum() / weights.sum()) if weights.any() else mean  # Eq. 04.4
+    largest = log_weights.max()
+    weights = np.exp(log_weights - largest) if largest > -np.inf else np.ones(q.event_shape)
+    return float((constants * weights).sum() / weights.sum())  # Eq. 04.4
 
 
 def best_value_coefficient(q: Distribution, f: Callable[[Any], Any], control_variate: Callable[[Any], Any]) -> float:
