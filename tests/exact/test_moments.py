@@ -76,18 +76,38 @@ def random_case(seed):
     return (GumbelSoftmax(temperature) if rng.random() < 0.5 else Rebar(temperature, rng.uniform(-1, 2))), q, f
 
 
+@dataclass
+class Recorded:
+    """The trapezoid, with its steps written down."""
+
+    steps: list
+
+    def __call__(self, step, *rest):
+        self.steps.append(step)
+        return trapezoid(step, *rest)
+
+
+@dataclass
+class Finer:
+    """Half of the finest step that was used, shorter ones farther out, and a longer reach."""
+
+    steps: list
+
+    def __call__(self, plan, *_):
+        return [trapezoid(self.steps[-1] / 2, 50, plan.axes, 6.0)]
+
+
 @pytest.mark.parametrize("block", range(10))
 def test_the_true_error_stays_under_the_stated_one(block, monkeypatch):
     for seed in range(20 * block, 20 * block + 20):
         estimator, q, f = random_case(seed)
         steps = []
         with monkeypatch.context() as patch:
-            patch.setattr(INTEGRATE, "trapezoid", lambda step, *rest: steps.append(step) or trapezoid(step, *rest))
+            patch.setattr(INTEGRATE, "trapezoid", Recorded(steps))
             stated = exact.moments(estimator, q, f)
         assert (stated.error <= 1e-10 * (1 + stated.variance.max())).all()
         with monkeypatch.context() as patch:
-            # Half of the finest step that was used, shorter ones farther out, and a longer reach.
-            patch.setattr(MODULE, "ladder", lambda plan, *_: [trapezoid(steps[-1] / 2, 50, plan.axes, 6.0)])
+            patch.setattr(MODULE, "ladder", Finer(steps))
             doubled = exact.moments(estimator, q, f)
         assert (np.abs(stated.mean - doubled.mean) <= stated.error).all()
         assert (np.abs(stated.variance - doubled.variance) <= stated.error).all()
@@ -179,7 +199,8 @@ class TestErrors:
 
 
 def test_rules_integrate_what_is_known():
-    for rule in (trapezoid(0.35, 37, 1), trapezoid(0.5, 37, 2, 4.0), trapezoid(0.5, 37, 3, 3.0), gauss(48, 1), gauss(32, 3), gauss(48, 2, 3.0)):
+    trapezoids = (trapezoid(0.35, 37, 1), trapezoid(0.5, 37, 2, 4.0), trapezoid(0.5, 37, 3, 3.0))
+    for rule in (*trapezoids, gauss(48, 1), gauss(32, 3), gauss(48, 2, 3.0)):
         points, weights = rule.points(np.arange(len(rule)))
         assert weights.sum() == pytest.approx(1, abs=1e-9)
         np.testing.assert_allclose(weights @ points, 0, atol=1e-9)
