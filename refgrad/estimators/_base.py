@@ -180,7 +180,7 @@ def derivative(f: Callable[[Any], Any], z: Any) -> tuple[Any, Any]:
     from autograd.core import make_vjp  # noqa: PLC0415
     from autograd.extend import vspace  # noqa: PLC0415
 
-    backward, value = make_vjp(f, z)
+    backward, value = make_vjp(lambda z: _reaching(f(z), z), z)
     return value, backward(vspace(value).ones())
 
 
@@ -199,7 +199,7 @@ def hessian(f: Callable[[Any], Any], z: Array, event_ndim: int) -> Array:
     directions = np.eye(size).reshape((size,) + (1,) * len(batch) + event)
     many = np.broadcast_to(z, (size, *z.shape))
     try:
-        backward, _ = make_vjp(lambda z: derivative(f, z)[1], many)
+        backward, _ = make_vjp(lambda z: _reaching(derivative(f, z)[1], z), many)
     except (TypeError, AttributeError, ValueError) as error:
         derivative(f, many)  # a fault of f itself comes out here
         raise TypeError(
@@ -209,6 +209,12 @@ def hessian(f: Callable[[Any], Any], z: Array, event_ndim: int) -> Array:
     rows = backward(np.broadcast_to(directions, many.shape).copy())
     square = np.moveaxis(rows, 0, len(batch)).reshape((*batch, size, size))
     return ((square + square.swapaxes(-1, -2)) / 2).reshape(batch + event + event)
+
+
+def _reaching(value: Any, z: Any) -> Any:
+    """Connect a value that does not depend on z to it: it has a derivative too, zero, and autograd need not warn."""
+    over = tuple(range(np.ndim(value), np.ndim(z)))
+    return value if traced(value) else value + 0 * (z.sum(axis=over) if over else z)
 
 
 def checked(f: Callable[[Any], Any], q: Distribution, name: str = "f") -> Callable[[Any], Any]:

@@ -9,43 +9,11 @@ import numpy as np
 from refgrad import exact
 from refgrad.distributions import Distribution
 from refgrad.distributions._array import Array, as_float, untraced
+from refgrad.estimators._agreement import Agreement
 from refgrad.estimators._base import Claims, Estimator, checked, pathwise
 from refgrad.exact.moments import ROUNDING
 
-__all__ = ["Agreement", "ControlVariate"]
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """An example of a control variate and its mean: how many pairs of variables are both one, or agree. Eq. 03.6.
-
-    Parameters
-    ----------
-    event_ndim : {1, 2}
-        1 for Bernoulli, 2 for Categorical.
-    """
-
-    event_ndim: int
-
-    @property
-    def families(self) -> tuple[str, ...]:
-        """What it serves."""
-        return ("bernoulli",) if self.event_ndim == 1 else ("categorical",)
-
-    def __call__(self, z: Any) -> Any:
-        """Return the number of pairs: (...), from z of shape (..., *event_shape)."""
-        return self._pairs(z)
-
-    def mean(self, q: Distribution) -> Any:
-        """Return its mean under q: (*batch_shape,). The variables are independent, so it is the same polynomial."""
-        return self._pairs(q.probs)
-
-    def _pairs(self, x: Any) -> Any:
-        if self.event_ndim == 1:
-            products = x[..., :, None] * x[..., None, :]
-        else:
-            products = (x[..., :, None, :] * x[..., None, :, :]).sum(-1)
-        return (np.triu(np.ones(products.shape[-2:]), 1) * products).sum((-2, -1))  # Eq. 03.6
+__all__ = ["ControlVariate"]
 
 
 @dataclass(frozen=True)
@@ -113,8 +81,8 @@ class ControlVariate(Estimator):
         TypeError
             As in a call.
         """
-        control_variate, _ = self._prepare(q, self.control_variate, np.zeros((1, *np.shape(q.logits))))
-        largest = 0.0
+        self._prepare(q, self.control_variate, np.zeros((1, *np.shape(q.logits))))
+        control_variate, largest = self._at(q), 0.0
 
         def watched(z: Array) -> Array:
             nonlocal largest

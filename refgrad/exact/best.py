@@ -59,9 +59,11 @@ def best_constant(q: Distribution, f: Callable[[Any], Any], *, per_component: bo
         others = np.where(np.eye(len(part), dtype=bool), -np.inf, part.log_probs)
         log_other = logsumexp(others, axis=1)
         best = np.exp(log_other) * means + part.probs * (softmax(others, axis=1) @ means)  # Eq. 04.3
-        keep = np.s_[1] if q.event_ndim == 1 else np.s_[:]
-        where = row if q.event_ndim == 1 else (row, part.columns)
-        constants[where], log_weights[where] = best[keep], (part.log_probs + log_other)[keep]
+        log_weight = part.log_probs + log_other
+        if q.event_ndim == 1:
+            constants[row], log_weights[row] = best[1], log_weight[1]
+        else:
+            constants[row, part.columns], log_weights[row, part.columns] = best, log_weight
     if per_component:
         return constants
     largest = log_weights.max()
@@ -136,8 +138,8 @@ def best_coefficient(
     TypeError
         If the estimator has no coefficient.
     ValueError
-        If the variance does not depend on the coefficient, the weights are not finite, not positive or zero, or not of
-        the shape of one z, or as in `moments`.
+        If the variance does not depend on the coefficient, the weights are negative, not finite or not of the shape of
+        one z, or as in `moments`.
     """
     if not hasattr(estimator, "coefficient"):
         raise TypeError(f"best_coefficient needs an estimator with a coefficient, but it is {estimator!r}")

@@ -11,8 +11,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from refgrad import estimators
 from refgrad.estimators import Estimator
+from refgrad.testing.built_in import classes
 
 __all__ = ["LoadError", "describe", "load_estimator", "load_sampler"]
 
@@ -86,10 +86,10 @@ def load_estimator(text: str) -> Estimator:
         fields = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
     except (SyntaxError, ValueError):
         raise LoadError(f"the estimator needs to be Name or Name(field=value), but is {text!r}") from None
-    cls = getattr(estimators, call.func.id, None)
-    if not (isinstance(cls, type) and issubclass(cls, Estimator) and cls is not Estimator):
-        known = [n for n in estimators.__all__ if n[0].isupper() and n not in {"Claims", "Estimator"}]
+    known = {cls.__name__: cls for cls in classes()}
+    if call.func.id not in known:
         raise LoadError(f"there is no estimator {call.func.id!r}; there are {', '.join(known)}")
+    cls = known[call.func.id]
     try:
         return cls(**fields)
     except (TypeError, ValueError) as error:

@@ -65,8 +65,9 @@ def test_estimators_by_name():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("Nothing", "there is no estimator 'Nothing'; there are GumbelSoftmax, Reinforce"),
+        ("Nothing", "there is no estimator 'Nothing'; there are ConstantBaseline, .*, Reinforce, Relax$"),
         ("Estimator", "there is no estimator 'Estimator'"),
+        ("Adam", "there is no estimator 'Adam'"),
         ("pathwise", "there is no estimator 'pathwise'"),
         ("GumbelSoftmax", "missing 1 required positional argument: 'temperature'"),
         ("GumbelSoftmax(temperature=0)", "needs a positive and finite temperature, but it is 0"),
