@@ -157,7 +157,7 @@ def terms(estimator, q, f, noise):
         own = type(q)(logits)
         return control_variate(own.relax(own.noise_given(z, fresh), estimator.temperature))
 
-    return control_variate, z, fresh, relaxed, relaxed_given_z
+    return control_variate, z, relaxed, relaxed_given_z
 
 
 def central(fn, logits, h=1e-5):
@@ -174,12 +174,13 @@ def test_the_pathwise_derivative_is_a_finite_difference_on_the_same_noise_and_z(
     q, rng = QS[name], np.random.default_rng(0)
     f = Interacting(0.5, *rng.normal(size=(4, *q.event_shape)))
     noise = estimator.draw_noise(q, 50, rng)
-    control_variate, z, fresh, relaxed, relaxed_given_z = terms(estimator, q, f, noise)
+    control_variate, z, relaxed, relaxed_given_z = terms(estimator, q, f, noise)
     differences = central(relaxed, q.logits)
     if isinstance(estimator, GumbelSoftmax):
         slope = estimator(q, f, noise)
     else:
-        value_z, slope = control_paths(control_variate, q, z, noise[0], fresh, estimator.temperature)
+        own_z, value_z, slope = control_paths(control_variate, q, noise, estimator.temperature, estimator.coupled)
+        np.testing.assert_array_equal(own_z, z)
         np.testing.assert_allclose(value_z, relaxed_given_z(q.logits), rtol=1e-12)
         differences = differences - central(relaxed_given_z, q.logits)
     # Central differences: h**2 times a third derivative, at most of order 1 / temperature**3, beside rounding over h.

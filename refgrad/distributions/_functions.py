@@ -59,13 +59,34 @@ def _traced_softmax() -> Any:
 
 def log_softmax(x: Any, keep: Any) -> Any:
     """Log of the softmax over the last axis; -inf where `keep` is false."""
-    xp = namespace(x)
-    largest = first_maximum(np.where(keep, untraced(x), -np.inf))
-    shift = xp.sum(xp.where(largest, x, 0.0), axis=-1, keepdims=True)
-    shifted = xp.where(keep, x - shift, -np.inf)
+    if traced(x):
+        return _traced_log_softmax()(x, keep)
+    largest = first_maximum(np.where(keep, x, -np.inf))
+    shift = np.sum(np.where(largest, x, 0.0), axis=-1, keepdims=True)
+    shifted = np.where(keep, x - shift, -np.inf)
     # The largest term is exp(0) = 1: log1p of the others keeps the digits of a log-probability near zero.
-    others = xp.sum(xp.where(largest, 0.0, xp.exp(shifted)), axis=-1, keepdims=True)
-    return shifted - xp.log1p(others)
+    others = np.sum(np.where(largest, 0.0, np.exp(shifted)), axis=-1, keepdims=True)
+    return shifted - np.log1p(others)
+
+
+@cache
+def _traced_log_softmax() -> Any:
+    """The same function with its derivative by hand: `g - probs * sum(g)`, where a probability near one is not used."""
+    from autograd.extend import defvjp, primitive  # noqa: PLC0415
+
+    function = primitive(log_softmax)
+
+    def slope(x: Any, keep: Any, g: Any) -> Any:
+        xp = namespace(x, g)
+        g = xp.where(keep, g, 0.0)
+        probs, largest = softmax(x, keep), first_maximum(np.where(keep, untraced(x), -np.inf))
+        own = xp.sum(largest * g, axis=-1, keepdims=True)
+        rest = xp.sum(xp.where(largest, 0.0, g), axis=-1, keepdims=True)
+        others = xp.sum(xp.where(largest, 0.0, probs), axis=-1, keepdims=True)
+        return xp.where(largest, own * others - probs * rest, g - probs * (own + rest))
+
+    defvjp(function, lambda _, x, keep: lambda g: slope(x, keep, g), None)
+    return function
 
 
 def first_maximum(x: Any) -> Any:

@@ -9,6 +9,7 @@ from refgrad.estimators.gumbel_softmax import GumbelSoftmax
 from refgrad.estimators.mean_substitution import MeanSubstitution
 from refgrad.estimators.moving_average_baseline import MovingAverageBaseline
 from refgrad.estimators.mu_prop import MuProp
+from refgrad.estimators.nvil import Nvil
 from refgrad.estimators.rebar import Rebar
 from refgrad.estimators.reinforce import Reinforce
 from refgrad.estimators.relax import Relax
@@ -24,6 +25,7 @@ __all__ = [
     "MeanSubstitution",
     "MovingAverageBaseline",
     "MuProp",
+    "Nvil",
     "OneHiddenLayer",
     "Rebar",
     "Reinforce",

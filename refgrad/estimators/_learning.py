@@ -49,7 +49,8 @@ class ByValue:
 
     def __hash__(self) -> int:
         values = (getattr(self, field.name) for field in fields(self))  # type: ignore[arg-type]
-        return hash((type(self), *(v.tobytes() if isinstance(v, np.ndarray) else v for v in values)))
+        # A zero of either sign has the same bytes once 0.0 is added, as equal values must.
+        return hash((type(self), *((v + 0.0).tobytes() if isinstance(v, np.ndarray) else v for v in values)))
 
     def __repr__(self) -> str:
         shown = []
@@ -81,14 +82,14 @@ class Adam(ByValue):
     epsilon : float
         Positive. Keeps the division finite.
     mean, square : (P,) array_like of float64, optional
-        The state.
+        The state: both or neither.
     steps : int
         How many were taken.
 
     Raises
     ------
     ValueError
-        If a parameter is out of range.
+        If a parameter is out of range, or the state does not belong together.
     """
 
     rate: float = 0.01
@@ -107,6 +108,12 @@ class Adam(ByValue):
         for name in ("mean", "square"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, read_only(getattr(self, name), f"Adam {name}"))
+        shapes = [None if moment is None else np.shape(moment) for moment in (self.mean, self.square)]
+        if shapes[0] != shapes[1] or self.steps < 0 or (self.steps > 0) != (shapes[0] is not None):
+            raise ValueError(
+                "Adam needs a mean and a square of one shape if it has taken steps, else neither, but they have shapes "
+                f"{shapes[0]} and {shapes[1]} after {self.steps} steps"
+            )
 
     def step(self, parameters: Array, gradient: Array) -> tuple[Array, Adam]:
         """Move against the gradient.
@@ -120,7 +127,13 @@ class Adam(ByValue):
         parameters : (P,) ndarray of float64
         optimizer : Adam
             With the state of the next step.
+
+        Raises
+        ------
+        ValueError
+            If the gradient is not finite, or not of the shape of the state.
         """
+        gradient = read_only(gradient, "Adam gradient")
         mean = np.zeros_like(gradient) if self.mean is None else self.mean
         square = np.zeros_like(gradient) if self.square is None else self.square
         if mean.shape != gradient.shape:

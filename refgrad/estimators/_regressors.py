@@ -49,7 +49,10 @@ class Regressor(ByValue, ABC):
 
     @abstractmethod
     def gradient(self, features: Any, signal: Any) -> Array:
-        """Sum over all rows of `signal` (...) times the derivative of the value in the parameters: (P,), by hand."""
+        """Sum over all rows of `signal` times the derivative of the value in the parameters: (P,), by hand.
+
+        The signal has the axes of the rows of features, after those of the repetitions, if any.
+        """
 
     def started(self: Self, inputs: int) -> Self:
         """Return the regressor with parameters that fit the number of inputs.
@@ -67,6 +70,16 @@ class Regressor(ByValue, ABC):
                 f"{np.shape(self.parameters)}"
             )
         return self
+
+
+def _rows(features: Any, signal: Any) -> tuple[Array, Array]:
+    """Rows of features (rows, inputs), and of each the sum of the signal over repetitions (rows, 1)."""
+    shape = np.shape(features)
+    total = np.sum(signal, axis=tuple(range(np.ndim(signal) - len(shape) + 1)))
+    if np.shape(total) != shape[:-1]:
+        needed = ", ".join(["...", *map(str, shape[:-1])])
+        raise ValueError(f"features of shape {shape} need values of shape ({needed}), but they have {np.shape(signal)}")
+    return np.reshape(features, (np.size(total), shape[-1])), np.reshape(total, (-1, 1))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -90,10 +103,36 @@ class Linear(Regressor):
         return (features * own[:-1]).sum(-1) + own[-1]
 
     def gradient(self, features: Any, signal: Any) -> Array:
-        inputs = np.shape(features)[-1]
-        rows = np.broadcast_to(features, (*np.shape(signal), inputs)).reshape(-1, inputs)
-        signal = np.reshape(signal, (-1, 1))
+        self.started(np.shape(features)[-1])
+        rows, signal = _rows(features, signal)
         return np.append((signal * rows).sum(axis=0), signal.sum())
+
+    def fitted(self, features: Any, values: Any) -> Linear:
+        """Return the regressor with the least squared error on samples, in closed form.
+
+        Parameters
+        ----------
+        features : (..., inputs) array_like of float64
+        values : (repetitions, ...) array_like of float64
+            At least one of each row, all finite.
+
+        Returns
+        -------
+        Linear
+            Eq. 05.6; of several that fit as well, the one with the shortest parameters.
+
+        Raises
+        ------
+        ValueError
+            If the shapes do not belong together, there is no value, or one is not finite.
+        """
+        features, values = read_only(features, "features"), read_only(values, "values")
+        if not values.size:
+            raise ValueError(f"a fit needs a value, but they have shape {values.shape}")
+        rows, total = _rows(features, values)
+        columns = np.column_stack([rows, np.ones(len(rows))])
+        means = total[:, 0] * (len(rows) / np.size(values))
+        return replace(self, parameters=np.linalg.lstsq(columns, means, rcond=None)[0])
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -139,10 +178,8 @@ class OneHiddenLayer(Regressor):
         return (out * hidden).sum(-1) + constant
 
     def gradient(self, features: Any, signal: Any) -> Array:
-        inputs = np.shape(features)[-1]
-        weights, shift, out, _ = self._parts(inputs)
-        rows = np.broadcast_to(features, (*np.shape(signal), inputs)).reshape(-1, inputs)
-        signal = np.reshape(signal, (-1, 1))
+        rows, signal = _rows(features, signal)
+        weights, shift, out, _ = self._parts(rows.shape[-1])
         hidden = self._hidden(rows, weights, shift)  # (rows, units)
         back = signal * out * (1 - hidden**2)  # (rows, units)
         by_weight = (back[:, :, None] * rows[:, None, :]).sum(axis=0)

@@ -13,45 +13,48 @@ from refgrad.estimators._base import pathwise
 
 
 def control_paths(
-    control_variate: Callable[[Any], Any], q: Distribution, z: Array, noise_z: Array, fresh: Array, temperature: Any
-) -> tuple[Array, Array]:
-    """Value of a control variate given z, and the derivative that its mean is paid back with.
+    control_variate: Callable[[Any], Any], q: Distribution, noise: Any, temperature: Any, coupled: bool
+) -> tuple[Array, Array, Array]:
+    """Sample z, the value of a control variate given z, and the derivative that its mean is paid back with.
 
     Parameters
     ----------
     control_variate : callable
         From relaxed samples (..., *event_shape) to (...).
     q : Distribution
-    z, noise_z, fresh : (..., *event_shape) ndarray of float64
-        z is the sample of noise_z.
+    noise : (draws, ..., *event_shape) ndarray of float64
+        Of z, and fresh; of z alone if coupled.
     temperature : float
+    coupled : bool
+        Whether the fresh noise is that of the noise of z.
 
     Returns
     -------
+    z : (..., *event_shape) ndarray of float64
     value_z : (...) ndarray of float64
         At the relaxed sample given z.
     slope : (..., *event_shape) ndarray of float64
         Derivative in the logits of the value at the relaxed sample less the value given z.
     """
+    noise_z = noise[0]
+    z = q.sample(noise_z)  # Eq. 08.1
+    fresh = q.fresh_given(noise_z) if coupled else noise[1]  # Eq. 08.6
 
-    def relaxed(q: Distribution) -> Any:
-        return control_variate(q.relax(noise_z, temperature))  # Eq. 08.2
+    def relaxed(own: Distribution) -> Any:
+        return control_variate(own.relax(noise_z, temperature))  # Eq. 08.2
 
-    def relaxed_given_z(q: Distribution) -> Any:
-        return control_variate(q.relax(q.noise_given(z, fresh), temperature))  # Eq. 08.3
+    def relaxed_given_z(own: Distribution) -> Any:
+        return control_variate(own.relax(own.noise_given(z, fresh), temperature))  # Eq. 08.3
 
+    def relaxed_by_noise(own: Distribution) -> Any:
+        return control_variate(q.relax(own.noise_given(z, fresh), temperature))  # Eq. 08.7
+
+    if coupled:  # the same point on both paths: what they share is left out, not subtracted
+        value_z, slope_z = pathwise(relaxed_by_noise, q, noise_z)
+        return z, value_z, -slope_z
     _, slope = pathwise(relaxed, q, noise_z)
     value_z, slope_z = pathwise(relaxed_given_z, q, noise_z)
-    return value_z, slope - slope_z
-
-
-def both_draws(q: Distribution, noise: Any, coupled: bool) -> tuple[Array, Array]:
-    """Noise of z and fresh noise: two draws, or one from which the fresh noise follows. Eq. 08.6."""
-    if not coupled:
-        noise_z, fresh = noise
-        return noise_z, fresh
-    (noise_z,) = noise
-    return noise_z, q.fresh_given(noise_z)
+    return z, value_z, slope - slope_z
 
 
 def check_relaxation(estimator: Any) -> None:

@@ -10,7 +10,7 @@ from refgrad.distributions import Distribution
 from refgrad.distributions._array import Array, namespace
 from refgrad.estimators._base import Claims
 from refgrad.estimators._learning import Adam
-from refgrad.estimators._relaxed import both_draws, check_relaxation, control_paths
+from refgrad.estimators._relaxed import check_relaxation, control_paths
 from refgrad.estimators._variance import VarianceMinimised
 
 __all__ = ["Rebar"]
@@ -72,9 +72,7 @@ class Rebar(VarianceMinimised):
         return replace(self, temperature=temperature, coefficient=parameters[1])
 
     def __call__(self, q: Distribution, f: Callable[[Any], Any], noise: Any) -> Array:  # noqa: D102
-        f, noise = self._prepare(q, f, noise)
-        noise_z, fresh = both_draws(q, noise, self.coupled)  # (..., *event_shape) each
-        z = q.sample(noise_z)  # Eq. 08.1
-        value_z, slope = control_paths(f, q, z, noise_z, fresh, self.temperature)  # Eq. 08.2, 08.3
+        f, noise = self._prepare(q, f, noise)  # (draws, ..., *event_shape)
+        z, value_z, slope = control_paths(f, q, noise, self.temperature, self.coupled)  # Eq. 08.1 to 08.3
         weight = f(z) - self.coefficient * value_z
         return q.expand(weight) * q.score(z) + self.coefficient * slope  # Eq. 08.4

@@ -11,7 +11,7 @@ from refgrad.distributions._array import Array, namespace
 from refgrad.estimators._base import Claims, checked
 from refgrad.estimators._learning import Adam
 from refgrad.estimators._regressors import OneHiddenLayer, Regressor
-from refgrad.estimators._relaxed import both_draws, check_relaxation, control_paths
+from refgrad.estimators._relaxed import check_relaxation, control_paths
 from refgrad.estimators._variance import VarianceMinimised
 
 __all__ = ["Relax"]
@@ -83,10 +83,8 @@ class Relax(VarianceMinimised):
         return replace(self, control_variate=control_variate, temperature=temperature, coefficient=parameters[1])
 
     def __call__(self, q: Distribution, f: Callable[[Any], Any], noise: Any) -> Array:  # noqa: D102
-        f, noise = self._prepare(q, f, noise)
-        noise_z, fresh = both_draws(q, noise, self.coupled)  # (..., *event_shape) each
-        z = q.sample(noise_z)  # Eq. 10.1
-        value_z, slope = control_paths(self._at(q), q, z, noise_z, fresh, self.temperature)  # Eq. 10.2
+        f, noise = self._prepare(q, f, noise)  # (draws, ..., *event_shape)
+        z, value_z, slope = control_paths(self._at(q), q, noise, self.temperature, self.coupled)  # Eq. 10.1, 10.2
         weight = f(z) - self.coefficient * value_z
         return q.expand(weight) * q.score(z) + self.coefficient * slope  # Eq. 10.3
 

@@ -173,9 +173,10 @@ def rows_of(estimator: Estimator, q: Distribution, f: Callable[[Any], Any], nois
 
 
 def _total(plan: Plan, given: Sums) -> Sums:
-    """Average the means given z over z."""
+    """Average the means given z over z; below the least normal number a probability has an absolute rounding."""
     probs = plan.cell_probs()
-    return Sums(*(np.tensordot(probs, part, axes=1) for part in (given.first, given.absolute, given.second)))
+    first, second = (np.tensordot(probs, part, axes=1) for part in (given.first, given.second))
+    return Sums(first, (probs + np.finfo(float).tiny) @ given.absolute, second)
 
 
 def _added(anchor: Array, one: Sums, other: Sums) -> Sums:

@@ -100,13 +100,13 @@ def moments(
         if not totals:
             rounding = sensitivity(estimator, f, plan, rule, center)
         totals.append(integrate(estimator, f, plan, rule, center, progress=progress, executor=executor))
-        if not isinstance(rule, Lattice) and len(totals) > 1 and _agree(totals[-2], totals[-1], GOAL[plan.axes]):
+        if len(totals) > 1 and plan.axes in GOAL and _agree(totals[-2], totals[-1], rounding, GOAL[plan.axes]):
             break
     sums, difference = (_shifted if isinstance(rule, Lattice) else _nested)(totals)
     first, second = sums.first, sums.second
     missing = 0.0 if isinstance(rule, Lattice) else abs(1 - rule.weights.sum())  # probability beyond the reach
     errors = (
-        difference.first + (ROUNDING + missing) * sums.absolute + ULPS * rounding.first,
+        difference.first + (ROUNDING + missing) * (sums.absolute + np.abs(center.ravel())) + ULPS * rounding.first,
         (difference.second + (ROUNDING + missing) * second + ULPS * rounding.second).diagonal(),
     )
     error = np.maximum(errors[0], errors[1] + 2 * np.abs(first) * errors[0])
@@ -134,11 +134,11 @@ def bias(estimator: Estimator, q: Distribution, f: Callable[[Any], Any], **optio
     return moments(estimator, q, f, **options).mean - gradient(q, f)
 
 
-def _agree(coarse: Sums, fine: Sums, goal: float) -> bool:
-    """Whether two rules agree as closely as anybody needs."""
-    first = np.abs(fine.first - coarse.first) <= goal * fine.absolute
-    second = np.abs(fine.second - coarse.second).diagonal() <= goal * fine.second.diagonal()
-    return bool(first.all() and second.all())
+def _agree(coarse: Sums, fine: Sums, rounding: Sums, goal: float) -> bool:
+    """Whether two rules agree as closely as anybody needs, or as rounding lets them."""
+    first = np.abs(fine.first - coarse.first) <= goal * fine.absolute + rounding.first
+    second = np.abs(fine.second - coarse.second) <= goal * fine.second + rounding.second
+    return bool(first.all() and second.diagonal().all())
 
 
 def _nested(totals: list[Sums]) -> tuple[Sums, Sums]:
