@@ -13,7 +13,7 @@ from refgrad.distributions._array import Array
 from refgrad.exact._blocks import run
 from refgrad.exact._cells import Plan
 from refgrad.exact._factors import check_count, configurations, count, factors
-from refgrad.exact._rules import SHIFTS, Lattice, Rule, single, trapezoid
+from refgrad.exact._rules import SHIFTS, Lattice, Rule, Trapezoid, single
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -22,11 +22,12 @@ if TYPE_CHECKING:
 
 BLOCK = 2**14  # nodes shown to the estimator at once
 REACH = 37.0  # beyond it lies less than 1e-16 of the least likely value
-# By the number of axes: steps, the scale beyond which they grow, at least and as a share of the largest -log p.
+# By the number of axes: steps; the scale beyond which they grow, at least and as a share of the largest -log p; the
+# largest -log p that the reach follows.
 STEPS = {
-    1: ((0.5, 0.35, 0.25, 0.18, 0.125, 0.09, 0.06), 12.0, 1.0),
-    2: ((0.5, 0.35, 0.25, 0.18, 0.125, 0.09, 0.06), 3.0, 0.5),
-    3: ((0.6, 0.42, 0.3, 0.21, 0.15, 0.11), 3.0, 0.5),
+    1: ((0.5, 0.35, 0.25, 0.18, 0.125, 0.09, 0.06), 12.0, 1.0, np.inf),
+    2: ((0.5, 0.35, 0.25, 0.18, 0.125, 0.09, 0.06), 3.0, 0.5, 60.0),
+    3: ((0.6, 0.42, 0.3, 0.21, 0.15, 0.11), 3.0, 0.5, 20.0),
 }
 # Relative difference of two rules at which no finer one is tried.
 GOAL = {0: 1e-12, 1: 1e-12, 2: 1e-12, 3: 1e-10}
@@ -64,8 +65,9 @@ def ladder(plan: Plan, limit: int, what: str) -> Iterator[Rule]:
     if plan.axes == 0:
         rules = iter([single()])
     elif plan.axes <= 3:
-        steps, scale, share = STEPS[plan.axes]
-        rules = (trapezoid(step, REACH + stretch, plan.axes, max(scale, share * stretch)) for step in steps)
+        steps, scale, share, most = STEPS[plan.axes]
+        stretch = min(stretch, most)
+        rules = (Trapezoid(step, REACH + stretch, plan.axes, max(scale, share * stretch)) for step in steps)
     else:
         rules = (Lattice(2**13, plan.axes, shift, max(1.0, stretch / 6)) for shift in range(SHIFTS))
     for number, rule in enumerate(rules):

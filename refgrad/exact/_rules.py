@@ -1,7 +1,7 @@
 """Quadrature rules for smooth functions of independent standard logistic variables: derivation 00, Eq. 00.7 to 00.9."""
 
 from dataclasses import dataclass
-from functools import cache, reduce
+from functools import cache, cached_property, reduce
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,63 @@ class Points:
 
 
 @dataclass(frozen=True)
+class Trapezoid:
+    """Equal steps in x, with `v = scale * sinh(x / scale)`, at indices that are all even or all odd: Eq. 00.8, 00.12.
+
+    Left out are points where the density falls below `exp(-reach)`. Counting them is cheap, so that a rule that is too
+    large is never made.
+    """
+
+    step: float
+    reach: float
+    axes: int
+    scale: float
+
+    @cached_property
+    def _halves(self) -> list[tuple[Array, Array]]:
+        """Nodes and weights on one axis, of each parity."""
+        last = np.ceil(self.scale * np.arcsinh(self.reach / self.scale) / self.step)
+        index: Array = np.arange(-last, last + 1)
+        x = self.step * index / self.scale
+        v, weights = self.scale * np.sinh(x), self.step * np.cosh(x)
+        weights *= _density(v)
+        own: list[Any] = [slice(None)] if self.axes == 1 else [index % 2 == 0, index % 2 == 1]
+        return [(v[half], weights[half]) for half in own]
+
+    @cached_property
+    def _size(self) -> int:
+        total = 0
+        for v, _ in self._halves:
+            sums = np.zeros(1)
+            for _ in range(self.axes - 1):
+                sums = np.add.outer(sums, np.abs(v)).ravel()
+            total += int(np.searchsorted(np.sort(sums), self.reach - np.abs(v), side="right").sum())
+        return total
+
+    def __len__(self) -> int:
+        return self._size
+
+    @cached_property
+    def _all(self) -> tuple[Array, Array]:
+        nodes, weights = [], []
+        for v, own in self._halves:
+            rule = _product(v, own, self.axes)
+            near = np.abs(rule.nodes).sum(axis=1) <= self.reach
+            nodes.append(rule.nodes[near])
+            weights.append(2.0 ** (self.axes - 1) * rule.weights[near])
+        return np.concatenate(nodes), np.concatenate(weights)
+
+    def points(self, index: Any) -> tuple[Array, Array]:
+        """Points (n, axes) by their number, and their weights (n,)."""
+        nodes, weights = self._all
+        return nodes[index], weights[index]
+
+    def left_out(self) -> tuple[float, float]:
+        """Density at the reach, and the probability that the points do not find."""
+        return float(np.exp(-self.reach)), abs(1 - float(self._all[1].sum()))
+
+
+@dataclass(frozen=True)
 class Lattice:
     """A rank-1 lattice of `size` points, shifted at random, clustered at the ends of every axis."""
 
@@ -46,30 +103,12 @@ class Lattice:
         return points, weights.prod(axis=-1) / self.size
 
 
-Rule = Points | Lattice
+Rule = Points | Trapezoid | Lattice
 
 
 def single() -> Points:
     """The rule for no axes."""
     return Points(np.zeros((1, 0)), np.ones(1))
-
-
-def trapezoid(step: float, reach: float, axes: int, scale: float = np.inf) -> Points:
-    """Equal steps in x, with `v = scale * sinh(x / scale)`, at indices that are all even or all odd: Eq. 00.8, 00.12.
-
-    Left out are points where the density falls below `exp(-reach)`.
-    """
-    farthest = reach if scale == np.inf else scale * np.arcsinh(reach / scale)
-    index = np.arange(-np.ceil(farthest / step), np.ceil(farthest / step) + 1)
-    v, slope = step * index, np.full(len(index), step)
-    if scale < np.inf:
-        v, slope = scale * np.sinh(v / scale), step * np.cosh(v / scale)
-    halves = [slice(None)] if axes == 1 else [index % 2 == 0, index % 2 == 1]
-    rules = [_product(v[half], slope[half] * _density(v[half]), axes) for half in halves]
-    nodes = np.concatenate([rule.nodes for rule in rules])
-    weights = 2.0 ** (axes - 1) * np.concatenate([rule.weights for rule in rules])
-    near = np.abs(nodes).sum(axis=1) <= reach
-    return Points(nodes[near], weights[near])
 
 
 def gauss(count: int, axes: int, stretch: float = 1.0) -> Points:

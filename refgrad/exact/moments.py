@@ -11,7 +11,7 @@ import numpy as np
 from refgrad.distributions import Distribution
 from refgrad.distributions._array import Array
 from refgrad.exact._integrate import GOAL, Sums, integrate, ladder, plan_for, sensitivity
-from refgrad.exact._rules import Lattice
+from refgrad.exact._rules import Lattice, Trapezoid
 from refgrad.exact.enumeration import gradient
 
 if TYPE_CHECKING:
@@ -104,11 +104,13 @@ def moments(
             break
     sums, difference = (_shifted if isinstance(rule, Lattice) else _nested)(totals)
     first, second = sums.first, sums.second
-    missing = 0.0 if isinstance(rule, Lattice) else abs(1 - rule.weights.sum())  # probability beyond the reach
+    beyond, missing = (0.0, 0.0) if not isinstance(rule, Trapezoid) else rule.left_out()
+    relative, second_diagonal = ROUNDING + missing, second.diagonal()
     errors = (
-        difference.first + (ROUNDING + missing) * (sums.absolute + np.abs(center.ravel())) + ULPS * rounding.first,
-        (difference.second + (ROUNDING + missing) * second + ULPS * rounding.second).diagonal(),
+        difference.first + relative * (sums.absolute + np.abs(center.ravel())) + ULPS * rounding.first,
+        difference.second.diagonal() + relative * second_diagonal + ULPS * rounding.second.diagonal(),
     )
+    errors = (errors[0] + beyond * sums.absolute.max(), errors[1] + beyond * second_diagonal.max())
     error = np.maximum(errors[0], errors[1] + 2 * np.abs(first) * errors[0])
     shape = q.event_shape
     return Moments(

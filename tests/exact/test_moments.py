@@ -11,7 +11,7 @@ from scipy.integrate import dblquad, quad
 
 from refgrad import Bernoulli, Categorical, exact
 from refgrad.estimators import Claims, Estimator, GumbelSoftmax, Rebar, Reinforce
-from refgrad.exact._rules import SHIFTS, Lattice, gauss, trapezoid
+from refgrad.exact._rules import SHIFTS, Lattice, Trapezoid, gauss
 from refgrad.objectives import Interacting, SquaredError, Table
 
 MODULE = import_module("refgrad.exact.moments")
@@ -84,7 +84,7 @@ class Recorded:
 
     def __call__(self, step, *rest):
         self.steps.append(step)
-        return trapezoid(step, *rest)
+        return Trapezoid(step, *rest)
 
 
 @dataclass
@@ -94,7 +94,7 @@ class Finer:
     steps: list
 
     def __call__(self, plan, *_):
-        return [trapezoid(self.steps[-1] / 2, 50, plan.axes, 6.0)]
+        return [Trapezoid(self.steps[-1] / 2, 50, plan.axes, 6.0)]
 
 
 @pytest.mark.parametrize("block", range(10))
@@ -103,7 +103,7 @@ def test_the_true_error_stays_under_the_stated_one(block, monkeypatch):
         estimator, q, f = random_case(seed)
         steps = []
         with monkeypatch.context() as patch:
-            patch.setattr(INTEGRATE, "trapezoid", Recorded(steps))
+            patch.setattr(INTEGRATE, "Trapezoid", Recorded(steps))
             stated = exact.moments(estimator, q, f)
         assert (stated.error <= 1e-10 * (1 + stated.variance.max())).all()
         with monkeypatch.context() as patch:
@@ -123,6 +123,30 @@ def test_three_axes(shape):
     estimates = GumbelSoftmax(1.0).sample(q, f, 100_000, rng)
     standard_error = np.sqrt(moments.variance / 100_000)
     assert (np.abs(estimates.mean(axis=0) - moments.mean) < 7 * standard_error).all()  # rate 3e-12 a component
+
+
+@pytest.mark.parametrize("estimator", [Rebar(1.0), Rebar(1.2, 0.6, coupled=True)], ids=repr)
+@pytest.mark.parametrize("shape", [(3,), (1, 4), (3, 2)])
+def test_three_axes_of_what_is_unbiased(estimator, shape):
+    rng = np.random.default_rng(0)
+    q = (Bernoulli if len(shape) == 1 else Categorical)(rng.normal(size=shape))
+    f = Interacting(0.5, *rng.normal(size=(4, *shape)) / 2)
+    moments = exact.moments(estimator, q, f)
+    assert (moments.error < 1e-8).all()
+    assert (np.abs(moments.mean - exact.gradient(q, f)) <= moments.error).all()
+
+
+def test_a_rule_is_counted_before_it_is_made():
+    rules = (Trapezoid(0.3, 37, 3, 3.0), Trapezoid(0.5, 60, 2, 4.0), Trapezoid(0.2, 37, 1, 12.0))
+    for rule in rules:
+        assert len(rule) == len(rule.points(slice(None))[0])
+
+
+def test_three_axes_with_extreme_logits():
+    q, f = Bernoulli([300.0, -250.0, 1.0]), SquaredError(0.45)
+    moments = exact.moments(Rebar(), q, f)
+    assert (np.abs(moments.mean - exact.gradient(q, f)) <= moments.error).all()
+    assert (moments.error < 1e-8).all()
 
 
 def test_a_lattice_is_honest_about_two_axes_done_by_both(monkeypatch):
@@ -199,7 +223,7 @@ class TestErrors:
 
 
 def test_rules_integrate_what_is_known():
-    trapezoids = (trapezoid(0.35, 37, 1), trapezoid(0.5, 37, 2, 4.0), trapezoid(0.5, 37, 3, 3.0))
+    trapezoids = (Trapezoid(0.35, 37, 1, 12.0), Trapezoid(0.5, 37, 2, 4.0), Trapezoid(0.5, 37, 3, 3.0))
     for rule in (*trapezoids, gauss(48, 1), gauss(32, 3), gauss(48, 2, 3.0)):
         points, weights = rule.points(np.arange(len(rule)))
         assert weights.sum() == pytest.approx(1, abs=1e-9)
