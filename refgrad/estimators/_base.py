@@ -143,6 +143,42 @@ class Estimator(ABC):
             cls.__call__.__doc__ = Estimator.__call__.__doc__
 
 
+def keep_number(estimator: Estimator, name: str) -> float:
+    """Keep a field as a float, unless autograd follows it, and return its value.
+
+    Raises
+    ------
+    TypeError
+        If it is not a real number.
+    ValueError
+        If it is an array, infinite or not a number.
+    """
+    value = getattr(estimator, name)
+    number = np.asarray(as_float(untraced(value), name))
+    if number.ndim or not np.isfinite(number):
+        raise ValueError(f"{type(estimator).__name__} needs a finite number as {name}, but it is {value}")
+    if not traced(value):
+        object.__setattr__(estimator, name, float(number))
+    return float(number)
+
+
+def keep_temperature(estimator: Estimator) -> None:
+    """Keep the field `temperature` as a float, unless autograd follows it.
+
+    Raises
+    ------
+    TypeError
+        If it is not a real number.
+    ValueError
+        If it is an array, or not positive and finite.
+    """
+    value = untraced(estimator.temperature)  # type: ignore[attr-defined]
+    if np.ndim(value) or not 0 < as_float(value, "temperature") < np.inf:
+        name = type(estimator).__name__
+        raise ValueError(f"{name} needs a positive and finite temperature, but it is {value}")
+    keep_number(estimator, "temperature")
+
+
 def pathwise(fn: Callable[[Any], Any], q: Distribution, noise: Any) -> tuple[Array, Array]:
     """Value and derivative in the logits of a relaxed path, for all repetitions in one call.
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from refgrad.distributions import Distribution
-from refgrad.distributions._array import Array, traced, untraced
-from refgrad.estimators._base import pathwise
+from refgrad.distributions._array import Array
+from refgrad.estimators._base import Estimator, keep_number, keep_temperature, pathwise
 
 
 def control_paths(
@@ -57,20 +55,7 @@ def control_paths(
     return z, value_z, slope - slope_z
 
 
-def check_relaxation(estimator: Any) -> None:
-    """Refuse a temperature or a coefficient that is none; keep them as floats where autograd does not follow them.
-
-    Raises
-    ------
-    ValueError
-        If the temperature is not positive and finite, or the coefficient is not finite.
-    """
-    name = type(estimator).__name__
-    temperature, coefficient = untraced(estimator.temperature), untraced(estimator.coefficient)
-    if not 0 < temperature < np.inf:
-        raise ValueError(f"{name} needs a positive and finite temperature, but it is {temperature}")
-    if not np.isfinite(coefficient):
-        raise ValueError(f"{name} needs a finite coefficient, but it is {coefficient}")
-    if not traced(estimator.temperature, estimator.coefficient):
-        object.__setattr__(estimator, "temperature", float(temperature))
-        object.__setattr__(estimator, "coefficient", float(coefficient))
+def check_relaxation(estimator: Estimator) -> None:
+    """Refuse a temperature or a coefficient that is none."""
+    keep_temperature(estimator)
+    keep_number(estimator, "coefficient")

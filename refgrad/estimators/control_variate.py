@@ -10,7 +10,7 @@ from refgrad import exact
 from refgrad.distributions import Distribution
 from refgrad.distributions._array import Array, as_float, untraced
 from refgrad.estimators._agreement import Agreement
-from refgrad.estimators._base import Claims, Estimator, checked, pathwise
+from refgrad.estimators._base import Claims, Estimator, checked, keep_number, pathwise
 from refgrad.exact.moments import ROUNDING
 
 __all__ = ["ControlVariate"]
@@ -54,9 +54,7 @@ class ControlVariate(Estimator):
         for name, value in (("control_variate", self.control_variate), ("mean", self._mean_of)):
             if not callable(value):
                 raise TypeError(f"ControlVariate needs a callable {name}, but it is {value!r}")
-        coefficient = as_float(self.coefficient, "coefficient")
-        if coefficient.ndim or not np.isfinite(coefficient):
-            raise ValueError(f"ControlVariate needs a finite number as coefficient, but it is {self.coefficient}")
+        keep_number(self, "coefficient")
 
     @property
     def claims(self) -> Claims:  # type: ignore[override]

@@ -4,11 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
-
 from refgrad.distributions import Distribution
 from refgrad.distributions._array import Array
-from refgrad.estimators._base import Claims, Estimator, pathwise
+from refgrad.estimators._base import Claims, Estimator, keep_temperature, pathwise
 
 __all__ = ["GumbelSoftmax"]
 
@@ -38,8 +36,7 @@ class GumbelSoftmax(Estimator):
     examples: ClassVar[tuple[dict[str, Any], ...]] = ({"temperature": 1.0}, {"temperature": 0.5})
 
     def __post_init__(self) -> None:
-        if not 0 < self.temperature < np.inf:
-            raise ValueError(f"GumbelSoftmax needs a positive and finite temperature, but it is {self.temperature}")
+        keep_temperature(self)
 
     def __call__(self, q: Distribution, f: Callable[[Any], Any], noise: Any) -> Array:  # noqa: D102
         f, (noise_z,) = self._prepare(q, f, noise)  # (..., *event_shape)

@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from refgrad.distributions import Distribution
-from refgrad.distributions._array import Array, as_float
-from refgrad.estimators._base import Claims, Estimator
+from refgrad.distributions._array import Array
+from refgrad.estimators._base import Claims, Estimator, keep_number
 
 __all__ = ["MovingAverageBaseline"]
 
@@ -38,10 +38,8 @@ class MovingAverageBaseline(Estimator):
     examples: ClassVar[tuple[dict[str, Any], ...]] = ({}, {"average": 0.5, "decay": 0.99})
 
     def __post_init__(self) -> None:
-        average, decay = as_float(self.average, "average"), as_float(self.decay, "decay")
-        if average.ndim or not np.isfinite(average):
-            raise ValueError(f"MovingAverageBaseline needs a finite number as average, but it is {self.average}")
-        if decay.ndim or not 0 <= decay < 1:
+        keep_number(self, "average")
+        if not 0 <= keep_number(self, "decay") < 1:
             raise ValueError(f"MovingAverageBaseline needs 0 <= decay < 1, but it is {self.decay}")
 
     def update(self, q: Distribution, f: Callable[[Any], Any], noise: Any) -> "MovingAverageBaseline":

@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from refgrad.distributions import Distribution
-from refgrad.distributions._array import Array, as_float
-from refgrad.estimators._base import Claims, Estimator
+from refgrad.distributions._array import Array
+from refgrad.estimators._base import Claims, Estimator, keep_number
 from refgrad.estimators._learning import Adam, ByValue, learn, read_only
 from refgrad.estimators._regressors import Linear, OneHiddenLayer, Regressor
 
@@ -72,10 +72,7 @@ class Nvil(ByValue, Estimator):
         object.__setattr__(self, "features", features)
         self.baseline.started(features.shape[-1])
         for name in ("average", "variance", "decay"):
-            value = as_float(getattr(self, name), name)
-            if value.ndim or not np.isfinite(value):
-                raise ValueError(f"Nvil needs a finite number as {name}, but it is {getattr(self, name)}")
-            object.__setattr__(self, name, float(value))
+            keep_number(self, name)
         if not (self.variance >= 0 and 0 <= self.decay < 1):
             raise ValueError(f"Nvil needs variance >= 0 and 0 <= decay < 1, but they are {self.variance}, {self.decay}")
 

@@ -136,7 +136,13 @@ def test_an_average_that_is_not_a_finite_number(average):
         MovingAverageBaseline(average=average)
 
 
-@pytest.mark.parametrize("decay", [-0.1, 1.0, 1.5, np.nan, [0.5]])
+@pytest.mark.parametrize("decay", [np.nan, [0.5]])
+def test_a_decay_that_is_no_number(decay):
+    with pytest.raises(ValueError, match="MovingAverageBaseline needs a finite number as decay, but it is"):
+        MovingAverageBaseline(decay=decay)
+
+
+@pytest.mark.parametrize("decay", [-0.1, 1.0, 1.5])
 def test_a_decay_out_of_range(decay):
     with pytest.raises(ValueError, match="MovingAverageBaseline needs 0 <= decay < 1, but it is"):
         MovingAverageBaseline(decay=decay)

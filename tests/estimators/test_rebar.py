@@ -168,9 +168,20 @@ def test_a_temperature_that_is_none(temperature):
         Rebar(temperature)
 
 
+@pytest.mark.parametrize("temperature", ["low", 1j, None])
+def test_a_temperature_of_the_wrong_kind(temperature):
+    with pytest.raises(TypeError, match="temperature needs real numbers, but has dtype"):
+        Rebar(temperature)
+
+
+def test_a_temperature_for_each_row():
+    with pytest.raises(ValueError, match=r"Rebar needs a positive and finite temperature, but it is \[0\.5, 1\.0\]"):
+        Rebar([0.5, 1.0])
+
+
 @pytest.mark.parametrize("coefficient", [np.inf, -np.inf, np.nan])
 def test_a_coefficient_that_is_none(coefficient):
-    with pytest.raises(ValueError, match="Rebar needs a finite coefficient, but it is"):
+    with pytest.raises(ValueError, match="Rebar needs a finite number as coefficient, but it is"):
         Rebar(coefficient=coefficient)
 
 

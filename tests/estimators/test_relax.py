@@ -115,7 +115,7 @@ class TestErrors:
             Relax(temperature=temperature)
 
     def test_a_coefficient_that_is_none(self):
-        with pytest.raises(ValueError, match="Relax needs a finite coefficient, but it is inf"):
+        with pytest.raises(ValueError, match="Relax needs a finite number as coefficient, but it is inf"):
             Relax(coefficient=np.inf)
 
 
