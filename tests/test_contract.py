@@ -68,9 +68,10 @@ class TestClaims:
             assert (np.abs(moments.mean - exact.gradient(q, f)) <= moments.error).all()
 
     def test_a_bias_that_is_claimed_is_visible(self, estimator):
-        rows = [built_in.row(*pair) for pair in built_in.pairs() if pair[0] == estimator]
-        assert rows
+        pairs = [pair for pair in built_in.pairs() if pair[0] == estimator]
+        assert pairs
         if not estimator.claims.unbiased:
+            rows = [built_in.row(*pair) for pair in pairs]
             assert any((np.abs(row.bias) > 100 * row.error).any() for row in rows)
 
     @given(data=st.data())

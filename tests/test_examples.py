@@ -89,4 +89,4 @@ def test_rebar_of_storchastic_is_wrong_by_a_factor_of_two(tmp_path):
     toy = verdicts[0]
     assert toy["exact"] == [pytest.approx(0.025)]
     # The published mean; six standard errors are exceeded once in 5e8 runs.
-    assert abs(toy["estimate"][0] - 0.0553) < 6 * toy["standard_error"][0] + 5e-5
+    assert abs(toy["estimate"][0] - 0.0550) < 6 * toy["standard_error"][0] + 5e-5

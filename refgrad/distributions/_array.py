@@ -31,6 +31,11 @@ def untraced(value: Any) -> Any:
     return value
 
 
+def select(mask: Any, x: Any, other: float) -> Any:
+    """`where(mask, x, other)` for a mask that may be larger than x: autograd's gradient would have the mask's shape."""
+    return namespace(x).where(mask, x + np.zeros(np.shape(mask)), other)
+
+
 def as_float(value: Any, name: str) -> Any:
     """Convert to float64; a traced value passes through.
 

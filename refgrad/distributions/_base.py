@@ -90,6 +90,10 @@ class Distribution(ABC):
         """The relaxed z of some noise: (..., *event_shape)."""
 
     @abstractmethod
+    def relaxed_log_prob(self, relaxed: Any, temperature: Any) -> Any:
+        """Log-density of a relaxed z: (...)."""
+
+    @abstractmethod
     def _inside(self, z: Array, noise: Any) -> Any:
         """Noise of z that rounding put outside the cell of z, moved back by ulps."""
 
@@ -123,6 +127,18 @@ class Distribution(ABC):
         if wrong.any():
             raise ValueError(f"z needs entries 0 and 1, but has {z[wrong][0]} at {_first(wrong)}")
         return z
+
+    def _relaxed(self, relaxed: Any, temperature: Any) -> tuple[Any, Any]:
+        """Convert a relaxed z, which must lie in the cube or the simplex, and check its temperature."""
+        own = np.asarray(untraced(relaxed)).dtype  # rows in float32 sum to one as float32 rounds
+        eps = max(float(np.finfo(dtype).eps) for dtype in (own, np.dtype(float)) if dtype.kind == "f")
+        relaxed = self._event(relaxed, "relaxed")
+        self._check_relaxed(untraced(relaxed), eps)
+        return relaxed, self._positive(temperature)
+
+    @abstractmethod
+    def _check_relaxed(self, relaxed: Array, eps: float) -> None:
+        """Raise ValueError for a relaxed z outside of the cube or the simplex, by more than its rounding."""
 
     @staticmethod
     def _positive(temperature: Any) -> Any:

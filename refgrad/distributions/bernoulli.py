@@ -10,6 +10,7 @@ import numpy as np
 from refgrad.distributions._array import Array, namespace, untraced
 from refgrad.distributions._base import Distribution, _first
 from refgrad.distributions._functions import sigmoid, softplus
+from refgrad.distributions._relaxed import binary_concrete
 
 __all__ = ["Bernoulli"]
 
@@ -216,3 +217,33 @@ class Bernoulli(Distribution):
             If the temperature is not positive and finite, or the last axis of the noise is not D.
         """
         return sigmoid((self.logits + self._event(noise, "noise")) / self._positive(temperature))
+
+    def relaxed_log_prob(self, relaxed: Any, temperature: Any) -> Any:
+        """Log-density of binary Concrete: of `relax(noise, temperature)` on (0, 1), in each variable.
+
+        Parameters
+        ----------
+        relaxed : (..., D) array_like of float64
+            In [0, 1].
+        temperature : float
+            Positive, up to 1e300.
+
+        Returns
+        -------
+        (...) ndarray of float64
+            Log-density, the sum over the D variables. At an entry 0 or 1 it is the limit: inf for a temperature below
+            1, finite at 1, -inf above. Inside differentiable, twice, in the logits, the relaxed z and the temperature.
+            Maddison et al. (2017), appendix B; Eq. 01.12 and 01.14.
+
+        Raises
+        ------
+        ValueError
+            If an entry is not in [0, 1], the last axis is not D, the temperature is not positive or above 1e300, or
+            autograd follows an argument and an entry is 0 or 1.
+        """
+        return binary_concrete(self.logits, *self._relaxed(relaxed, temperature))
+
+    def _check_relaxed(self, relaxed: Array, eps: float) -> None:  # noqa: ARG002  (a number in [0, 1] rounds to one)
+        wrong = ~((relaxed >= 0) & (relaxed <= 1))
+        if wrong.any():
+            raise ValueError(f"relaxed needs entries in [0, 1], but has {relaxed[wrong][0]} at {_first(wrong)}")

@@ -7,9 +7,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from refgrad.distributions._array import Array, as_float, namespace, untraced
+from refgrad.distributions._array import Array, as_float, namespace, select, untraced
 from refgrad.distributions._base import Distribution, _first
 from refgrad.distributions._functions import first_maximum, log_softmax, softmax
+from refgrad.distributions._relaxed import concrete
 
 __all__ = ["Categorical"]
 
@@ -92,9 +93,8 @@ class Categorical(Distribution):
         ValueError
             If the last axes are not (D, K), or a row is not one-hot.
         """
-        xp = namespace(self.logits)
         chosen = self._one_hot(z) == 1
-        return xp.sum(xp.where(chosen, self._log_probs, 0.0), axis=(-2, -1))
+        return namespace(self.logits).sum(select(chosen, self._log_probs, 0.0), axis=(-2, -1))
 
     def score(self, z: Any) -> Any:
         """Gradient of `log_prob` in the logits, `z - probs`.
@@ -267,6 +267,49 @@ class Categorical(Distribution):
         xp = namespace(self.logits, noise, temperature)
         perturbed = xp.where(keep, self.logits, 0.0) + self._event(noise, "noise")
         return softmax(perturbed / self._positive(temperature), keep)
+
+    def relaxed_log_prob(self, relaxed: Any, temperature: Any) -> Any:
+        """Log-density of Concrete: of `relax(noise, temperature)` in the simplex of each variable.
+
+        Parameters
+        ----------
+        relaxed : (..., D, K) array_like of float64
+            Rows in the simplex.
+        temperature : float
+            Positive, up to 1e300.
+
+        Returns
+        -------
+        (...) ndarray of float64
+            Log-density, the sum over the D variables, with respect to Lebesgue measure on all but one of the
+            categories that are not masked; 0 for a variable that has one. With one entry zero among K' it is the limit:
+            inf for a temperature below 1 / (K' - 1), finite at it (as rounded), -inf above. -inf where a masked
+            category is not zero. Inside differentiable, twice, in the logits, the temperature and the relaxed z (each
+            entry on its own; only directions that keep the sum have a meaning). Maddison et al. (2017), Eq. 10;
+            Eq. 01.13 and 01.14.
+
+        Raises
+        ------
+        ValueError
+            If an entry is negative or NaN, a row does not sum to 1 within the rounding of its type, K times eps, the
+            last axes are not (D, K), the temperature is not positive or above 1e300, autograd follows an argument and
+            an entry that is not masked is 0, or the limit depends on the way there: with m > 1 zeros at a temperature
+            above 1 / (K' - 1) and up to m / (K' - m), or where one variable grows and another vanishes.
+        """
+        relaxed, temperature = self._relaxed(relaxed, temperature)
+        return concrete(self.logits, self._keep(self.logits), relaxed, temperature)
+
+    def _check_relaxed(self, relaxed: Array, eps: float) -> None:
+        wrong = ~(relaxed >= 0)
+        if wrong.any():
+            raise ValueError(f"relaxed needs entries of at least 0, but has {relaxed[wrong][0]} at {_first(wrong)}")
+        total = relaxed.sum(axis=-1)
+        # A softmax sums to one within (2 K - 1) eps / 2: its own sum, a division, and this sum.
+        wrong = ~(np.abs(total - 1) <= relaxed.shape[-1] * eps)
+        if wrong.any():
+            raise ValueError(
+                f"relaxed needs rows that sum to 1, but the row at {_first(wrong)} sums to {total[wrong][0]}"
+            )
 
     def _one_hot(self, z: Any) -> Array:
         """Convert a z, whose rows must be one-hot."""

@@ -55,6 +55,11 @@ class Plan:
         """Number of combinations of z over the draws that have one."""
         return int(count(self.parts) ** sum(word != "smooth" for word in self.reads))
 
+    @property
+    def integrates_both(self) -> bool:
+        """Whether there are two draws, and both take coordinates."""
+        return len(self.reads) == 2 and "z" not in self.reads
+
     def _integrated(self, draw: int) -> bool:
         """Whether a draw takes coordinates of the rule."""
         return self.reads[draw] != "z" and self.vary in {None, draw}

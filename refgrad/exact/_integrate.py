@@ -47,7 +47,7 @@ def plan_for(estimator: Estimator, q: Distribution, f: Callable[[Any], Any]) -> 
     plan = Plan(q, factors(q), estimator.claims.reads, reduced=False, vary=None)
     if q.event_ndim == 2 and plan.axes and _ignores_shift(estimator, q, f):
         plan = replace(plan, reduced=True)
-    if estimator.claims.additive and _adds(estimator, f, plan):
+    if estimator.claims.additive and plan.integrates_both and _adds(estimator, f, plan):
         plan = replace(plan, vary=0)
     return plan
 

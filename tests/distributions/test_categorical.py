@@ -106,6 +106,36 @@ class TestIdentities:
         by_autograd = grad(lambda x: Categorical(x).log_prob(z))(x)
         np.testing.assert_allclose(by_autograd, Categorical(x).score(z), atol=4 * EPS)
 
+    def test_the_gradient_of_log_prob_has_the_shape_of_the_logits(self):
+        # Also where z has more rows than the logits: the sum over the support of a gradient is one gradient.
+        x = np.array([[0.5, -2.0, 1.0], [3.0, 0.0, -np.inf]])
+        z = np.eye(3)[np.array([[0, 0], [1, 1], [2, 0], [2, 1]])]
+        slope = grad(lambda x: anp.sum(Categorical(x).log_prob(z)))(x)
+        assert slope.shape == x.shape
+        np.testing.assert_allclose(slope, Categorical(x).score(z).sum(axis=0), atol=16 * EPS)
+
+    def test_the_race_and_the_argmax_agree_on_the_same_noise(self):
+        q = Categorical([[1.0, -0.5, 2.0, -1.0, -np.inf]])
+        noise = q.draw_noise(100_000, np.random.default_rng(0))
+        with np.errstate(divide="ignore"):
+            arrivals = np.exp(-noise) / q.probs  # xi / p, an exponential with rate p; never, where it is masked
+        first = np.argmin(arrivals, axis=-1)[..., None] == np.arange(5)
+        gaps = np.sort(arrivals, axis=-1)
+        # exp, a division and a sum in either race: some eps times the size of the noise. Closer ones may be swapped.
+        sure = (gaps[..., 1] - gaps[..., 0]) > 16 * EPS * (1 + np.abs(noise).max(axis=-1)) * gaps[..., 1]
+        assert (~sure).sum() <= 1  # two arrivals within 1e-13 are a matter of 1e-8 for 100,000 draws
+        np.testing.assert_array_equal(first[sure], q.sample(noise)[sure])
+
+    def test_one_logistic_is_the_difference_of_two_gumbels(self):
+        pair, one = Categorical([[0.25, 1.0]]), Bernoulli([0.75])  # dyadic: the difference of the logits is exact
+        noise = pair.draw_noise(100_000, np.random.default_rng(0))
+        difference = noise[..., 1] - noise[..., 0]
+        sure = np.abs(one.logits + difference)[:, 0] > 8 * EPS * (1 + np.abs(noise).max(axis=(-2, -1)))
+        assert (~sure).sum() <= 1
+        np.testing.assert_array_equal(pair.sample(noise)[sure, 0, 1], one.sample(difference)[sure, 0])
+        assert kstest(difference[:, 0], "logistic").pvalue > 1e-9  # rate of false alarms: 1e-9
+        assert kstest(noise[:, 0, 0] + noise[:, 0, 1], "logistic").pvalue < 1e-9  # the sum is not one
+
     def test_the_score_has_mean_zero(self):
         q = Categorical([[0.5, -2.0, 1.0], [3.0, 0.0, 0.0]])
         z = q.support()

@@ -202,6 +202,28 @@ class Broken(Estimator):
         return {"mean": rows.mean(axis=0), "nan": np.where(q.sample(noise[0]) == 1, np.nan, rows)}[self.returned]
 
 
+@dataclass(frozen=True)
+class ByZAndFresh(Estimator):
+    """Additive, and its first draw is read through z alone."""
+
+    additive: bool
+    draws: ClassVar[int] = 2
+
+    @property
+    def claims(self):
+        return Claims(unbiased=False, reads=("z", "smooth"), additive=self.additive)
+
+    def __call__(self, q, f, noise):
+        return Reinforce()(q, f, noise[:1]) + np.tanh(noise[1] + 1)
+
+
+def test_an_additive_estimator_of_which_one_draw_is_enumerated():
+    q, f = Bernoulli([0.4, -1.0]), Table([0.0, 1.0, 2.0, 3.0])
+    plain, additive = (exact.moments(ByZAndFresh(a), q, f) for a in (False, True))
+    assert (np.abs(plain.mean - additive.mean) <= plain.error + additive.error).all()
+    assert (np.abs(plain.variance - additive.variance) <= plain.error + additive.error).all()
+
+
 class TestErrors:
     q, f = Bernoulli([0.4, -1.0]), Table([0.0, 1.0, 2.0, 3.0])
 

@@ -1,25 +1,26 @@
 """`refgrad verify`: the built-in estimators against the oracle, or somebody's sampler against the exact gradient."""
 
 import argparse
-import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import refgrad
+import numpy as np
+
+from refgrad.cli._output import RIGHT, UNDECIDED, WRONG, bar, component, print_table, rich_package
 from refgrad.testing import Verdict, built_in, check_unbiased, standard_problems
+from refgrad.testing._names import short_names
 from refgrad.testing.black_box import check_options
 from refgrad.testing.loading import LoadError, describe, load_estimator, load_sampler
 
-__all__ = ["main"]
-
-RIGHT, WRONG, USAGE, UNDECIDED = range(4)
+__all__ = ["add_to"]
 
 EXAMPLES = """\
 examples:
-  refgrad verify                                   every built-in estimator: exact bias and variance
+  refgrad verify                                   every built-in estimator: its worst exact bias
+  refgrad verify --all                             on every problem, with the variance
   refgrad verify my_code.py:estimate               your sampler on the standard problems
   refgrad verify my_code.py:estimate --family bernoulli --json report.json
   refgrad verify my_pkg.estimators:rebar --estimator "GumbelSoftmax(temperature=0.5)" --alpha 1e-6
@@ -34,40 +35,8 @@ exit status:
 """
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return the exit status."""
-    parser = _parser()
-    options = parser.parse_args(arguments)
-    try:
-        with _report(options.json) as report:
-            return _verify(options, report)
-    except OSError as error:
-        print(f"refgrad: cannot write {error.filename}: {error.strerror}", file=sys.stderr)
-        return USAGE
-    except KeyboardInterrupt:
-        print("refgrad: interrupted", file=sys.stderr)
-        return 130
-
-
-def _verify(options: argparse.Namespace, report: dict[str, Any]) -> int:
-    """Fill the report; what the user can mend is a message and an exit status, not a traceback."""
-    try:
-        check_options(options.tolerance, options.alpha, options.max_samples)
-        status = _verify_sampler(options, report) if options.target else _verify_built_in(options, report)
-    except (LoadError, ValueError) as error:
-        print(f"refgrad: {error}", file=sys.stderr)
-        status, report["error"] = USAGE, str(error)
-    report["exit_status"] = status
-    return status
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="refgrad",
-        description="The reference for gradient estimators of E_q f(z) with discrete z, and the judge of others.",
-    )
-    parser.add_argument("--version", action="version", version=f"refgrad {refgrad.__version__}")
-    commands = parser.add_subparsers(required=True, metavar="command")
+def add_to(commands: Any) -> None:
+    """Add the command to a parser."""
     verify = commands.add_parser(
         "verify",
         help="judge the built-in estimators exactly, or a sampler of yours by its samples",
@@ -77,6 +46,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     verify.add_argument("target", nargs="?", metavar="SAMPLER", help="file.py:name or pkg.module:name")
     verify.add_argument("--family", choices=["bernoulli", "categorical"], help="only problems of this family")
+    verify.add_argument(
+        "--all", action="store_true", help="without a sampler: every row, not the worst of each estimator"
+    )
     verify.add_argument("--json", type=Path, metavar="FILE", help="write the verdicts for machines")
     judged = verify.add_argument_group("with a sampler")
     judged.add_argument("--estimator", metavar="NAME", help="reference whose exact covariance the test uses")
@@ -88,27 +60,81 @@ def _parser() -> argparse.ArgumentParser:
         "--max-samples", type=int, default=1_000_000, metavar="N", help="for each problem (default: %(default)s)"
     )
     judged.add_argument("--seed", type=int, default=0, help="of the generator (default: %(default)s)")
-    return parser
+    verify.set_defaults(run=_verify)
+
+
+def _verify(options: argparse.Namespace, report: dict[str, Any]) -> int:
+    """Fill the report, and return the exit status."""
+    check_options(options.tolerance, options.alpha, options.max_samples)
+    return _verify_sampler(options, report) if options.target else _verify_built_in(options, report)
 
 
 def _verify_built_in(options: argparse.Namespace, report: dict[str, Any]) -> int:
     pairs = built_in.pairs(options.family)
-    rows = [built_in.row(estimator, problem) for estimator, problem in _bar(pairs, "exact moments")]
+    rows = [built_in.row(estimator, problem) for estimator, problem in bar(pairs, "exact moments")]
     report["rows"] = [row.to_dict() for row in rows]
-    table = []
-    for row in rows:
-        at = row.worst
-        numbers = (row.gradient[at], row.mean[at], row.bias[at], row.variance[at], row.error[at])
-        index = "[" + ", ".join(map(str, at)) + "]"
-        table.append([row.estimator, row.problem, index, *(f"{x:.4g}" for x in numbers), row.verdict])
-    head = ["estimator", "problem", "component", "gradient", "mean", "bias", "variance", "error", "verdict"]
-    _print_table(head, table)
+    wrong_rows = [row for row in rows if row.verdict == "wrong"]
+    if options.all:
+        _print_rows(rows)
+    else:
+        _print_summary(rows)
+        if wrong_rows:
+            print()
+            _print_rows(wrong_rows)
     invisible = list(built_in.invisible(rows))
     for name in invisible:
         print(f"wrong: {name} claims a bias, but none is visible on these problems")
-    wrong = sum(row.verdict == "wrong" for row in rows) + len(invisible)
-    print(f"\n{len(rows)} rows, {wrong} wrong. Each row shows the component with the largest bias, or gradient.")
+    wrong = len(wrong_rows) + len(invisible)
+    shown = "" if options.all else " Each line above is the worst of its estimator; --all shows every row."
+    print(f"\n{len(rows)} rows, {wrong} wrong.{shown}")
     return WRONG if wrong else RIGHT
+
+
+def _print_rows(rows: Sequence[built_in.Row]) -> None:
+    """Every row, with the component of the largest bias, or gradient."""
+    table, names = [], _names()
+    for row in rows:
+        at = row.worst
+        numbers = (row.gradient[at], row.mean[at], row.bias[at], row.variance[at], row.error[at])
+        table.append([names[row.estimator], row.problem, component(at), *(f"{x:.4g}" for x in numbers), row.verdict])
+    head = ["estimator", "problem", "component", "gradient", "mean", "bias", "variance", "error", "verdict"]
+    print_table(head, table)
+
+
+def _print_summary(rows: Sequence[built_in.Row]) -> None:
+    """One line for each estimator: the problem on which its bias is largest."""
+    table, names = [], _names()
+    for name in dict.fromkeys(row.estimator for row in rows):
+        own = [row for row in rows if row.estimator == name]
+        row = max(own, key=_severity)
+        at = row.worst
+        numbers = (row.gradient[at], row.bias[at], row.error[at])
+        table.append(
+            [
+                names[row.estimator],
+                str(len(own)),
+                row.problem,
+                component(at),
+                *(f"{x:.4g}" for x in numbers),
+                row.verdict,
+            ]
+        )
+    head = ["estimator", "problems", "worst on", "component", "gradient", "bias", "error", "verdict"]
+    print_table(head, table)
+
+
+def _names() -> dict[str, str]:
+    """Short names by `repr`."""
+    instances = built_in.instances()
+    return dict(zip(map(repr, instances), short_names(instances), strict=True))
+
+
+def _severity(row: built_in.Row) -> tuple[bool, bool, float]:
+    """Wrong before biased before unbiased; then the size of the bias, or its share of the error."""
+    size = np.abs(row.bias)
+    biased = bool((size > row.error).any())
+    share = np.divide(size, row.error, out=np.zeros_like(size), where=row.error > 0)
+    return row.verdict == "wrong", biased, float(size.max() if biased else share.max())
 
 
 def _verify_sampler(options: argparse.Namespace, report: dict[str, Any]) -> int:
@@ -150,7 +176,7 @@ def _print_verdict(verdict: Verdict) -> None:
     off = abs(verdict.estimate - verdict.exact).max()
     line = f"right: {verdict.problem}, {verdict.n:,} samples, off by {off:.1g}, at most {verdict.certified:.1g}"
     text = line if verdict.outcome == "right" else str(verdict)
-    rich = _rich()
+    rich = rich_package()
     if rich is None:
         print(text, flush=True)
         return
@@ -158,40 +184,6 @@ def _print_verdict(verdict: Verdict) -> None:
     outcome, rest = text.split(":", 1)
     styled = rich.text.Text.assemble((outcome, color), ":" + rest)
     rich.console.Console(highlight=False, soft_wrap=True).print(styled)
-
-
-def _print_table(head: list[str], rows: list[list[str]]) -> None:
-    """A table by rich, or aligned columns without it."""
-    rich = _rich()
-    if rich is not None and sys.stdout.isatty():
-        table = rich.table.Table(*head)
-        for row in rows:
-            table.add_row(*row, style="bold red" if row[-1] == "wrong" else None)
-        rich.console.Console().print(table)
-        return
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    for row in [head, *rows]:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-
-
-def _rich() -> Any:
-    """The rich package, if it is installed (extra `cli`)."""
-    try:
-        import rich.console  # noqa: PLC0415
-        import rich.table  # noqa: PLC0415
-        import rich.text  # noqa: PLC0415
-    except ImportError:
-        return None
-    return rich
-
-
-def _bar(items: Sequence[Any], what: str) -> Iterable[Any]:
-    """A bar by tqdm, if it is installed and somebody looks."""
-    try:
-        from tqdm import tqdm  # noqa: PLC0415
-    except ImportError:
-        return items
-    return tqdm(items, desc=what, leave=False, disable=not sys.stderr.isatty())
 
 
 @contextmanager
@@ -210,16 +202,3 @@ def _live(title: str) -> Iterator[Any]:
         yield show
     finally:
         print("\r\033[K", end="", file=sys.stderr, flush=True)
-
-
-@contextmanager
-def _report(path: Path | None) -> Iterator[dict[str, Any]]:
-    """A dictionary that is written to a file at the end, if there is one; the file is opened before the work."""
-    report: dict[str, Any] = {"format": "refgrad-report", "version": refgrad.__version__}
-    if path is None:
-        yield report
-        return
-    with path.open("w") as file:
-        yield report
-        json.dump(report, file, indent=2, allow_nan=False)
-        file.write("\n")

@@ -12,8 +12,10 @@ import pytest
 
 import refgrad
 from refgrad import cli
+from refgrad.cli import verify
 from refgrad.estimators import Reinforce
-from refgrad.testing import standard_problems
+from refgrad.testing import built_in, standard_problems
+from refgrad.testing._names import short_names
 
 SAMPLERS = """\
 import numpy as np
@@ -95,7 +97,7 @@ class TestExitStatus:
         assert "invalid choice: 'poisson'" in capsys.readouterr().err
 
     def test_interrupted(self, capsys, monkeypatch):
-        monkeypatch.setattr(cli, "check_unbiased", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        monkeypatch.setattr(verify, "check_unbiased", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
         assert run("mine.py:right") == 130
         assert capsys.readouterr().err == "refgrad: interrupted\n"
 
@@ -206,19 +208,56 @@ class TestReport:
 
 
 class TestTable:
-    def test_shows_every_estimator(self, capsys):
+    def test_has_a_line_for_every_estimator(self, capsys):
         assert run() == 0
-        printed = capsys.readouterr().out
-        head = printed.splitlines()[0].split()
-        assert head == ["estimator", "problem", "component", "gradient", "mean", "bias", "variance", "error", "verdict"]
-        assert repr(Reinforce()) in printed
+        head, *lines = capsys.readouterr().out.splitlines()
+        assert head.split() == [
+            "estimator",
+            "problems",
+            "worst",
+            "on",
+            "component",
+            "gradient",
+            "bias",
+            "error",
+            "verdict",
+        ]
+        names = short_names(built_in.instances())
+        assert [line.split("  ")[0] for line in lines[: len(names)]] == names
+        assert lines[len(names)] == ""
+        pairs = built_in.pairs()
+        assert lines[-1].startswith(f"{len(pairs)} rows, 0 wrong.")
+        assert max(map(len, lines)) < 200
+        counts = [int(re.search(r"  (\d+)  ", line)[1]) for line in lines[: len(names)]]
+        assert sum(counts) == len(pairs)
+
+    def test_a_line_is_the_worst_of_its_estimator(self, capsys):
+        assert run("--family", "bernoulli", "--json", "report.json") == 0
+        (line,) = [x for x in capsys.readouterr().out.splitlines() if x.startswith("GumbelSoftmax(temperature=1.0)")]
+        rows = [row for row in strict("report.json")["rows"] if row["estimator"] == "GumbelSoftmax(temperature=1.0)"]
+        worst = max(rows, key=lambda row: np.abs(row["bias"]).max())
+        assert worst["problem"] in line
+        assert f"{max(worst['bias'], key=abs):.4g}" in line
+
+    def test_all_shows_every_row(self, capsys):
+        assert run("--family", "bernoulli", "--all") == 0
+        head, *lines = capsys.readouterr().out.splitlines()
+        expected = ["estimator", "problem", "component", "gradient", "mean", "bias", "variance", "error", "verdict"]
+        assert head.split() == expected
+        count = len(built_in.pairs("bernoulli"))
+        assert len(lines) == count + 2
+        assert lines[-1] == f"{count} rows, 0 wrong."
+        assert repr(Reinforce()) in "\n".join(lines)
 
     def test_a_wrong_estimator_is_seen(self, capsys, monkeypatch):
         monkeypatch.setattr(
             Reinforce, "__call__", lambda _self, q, f, noise: 0 * noise[0] + f(q.sample(noise[0])).sum()
         )
         assert run("--family", "bernoulli") == 1
-        assert " wrong" in capsys.readouterr().out
+        summary, rows, last = capsys.readouterr().out.split("\n\n")
+        assert re.search(r"^Reinforce\(\) .* wrong$", summary, flags=re.MULTILINE)
+        assert rows.count("Reinforce()") == rows.count(" wrong") > 1
+        assert f", {rows.count(' wrong')} wrong. " in last
 
     def test_a_bias_that_cannot_be_seen_is_wrong(self, capsys, monkeypatch):
         monkeypatch.setattr(Reinforce, "claims", dataclasses.replace(Reinforce.claims, unbiased=False))

@@ -1,0 +1,102 @@
+"""What the commands share: exit statuses, tables, bars, and files that are opened before the work."""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import refgrad
+
+__all__ = [
+    "RIGHT",
+    "UNDECIDED",
+    "USAGE",
+    "WRONG",
+    "bar",
+    "component",
+    "print_table",
+    "reserved",
+    "rich_package",
+    "watched",
+    "written",
+]
+
+RIGHT, WRONG, USAGE, UNDECIDED = range(4)
+
+
+def print_table(head: list[str], rows: list[list[str]], alarm: str = "wrong") -> None:
+    """Print a table by rich on a terminal, or aligned columns; rows that end with the alarm are red."""
+    rich = rich_package()
+    if rich is not None and sys.stdout.isatty():
+        first, *others = (rich.table.Column(name, overflow="fold") for name in head)
+        first.min_width = 24
+        table = rich.table.Table(first, *others)
+        for row in rows:
+            table.add_row(*row, style="bold red" if row[-1] == alarm else None)
+        rich.console.Console().print(table)
+        return
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    for row in [head, *rows]:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def component(index: tuple[int, ...]) -> str:
+    """Name a component as Python does."""
+    return "[" + ", ".join(map(str, index)) + "]"
+
+
+def rich_package() -> Any:
+    """The rich package, if it is installed (extra `cli`)."""
+    try:
+        import rich.console  # noqa: PLC0415
+        import rich.table  # noqa: PLC0415
+        import rich.text  # noqa: PLC0415
+    except ImportError:
+        return None
+    return rich
+
+
+def bar(items: Sequence[Any], what: str) -> Iterable[Any]:
+    """Show a bar by tqdm, if it is installed and somebody looks."""
+    if not watched():
+        return items
+    from tqdm import tqdm  # noqa: PLC0415
+
+    return tqdm(items, desc=what, leave=False)
+
+
+def watched() -> bool:
+    """Whether there is a terminal, and tqdm to show a bar on it."""
+    return sys.stderr.isatty() and find_spec("tqdm") is not None
+
+
+@contextmanager
+def written(path: Path | None) -> Iterator[dict[str, Any]]:
+    """A dictionary that is written to a file at the end, if there is one; the file is opened before the work."""
+    report: dict[str, Any] = {"format": "refgrad-report", "version": refgrad.__version__}
+    if path is None:
+        yield report
+        return
+    with path.open("w") as file:
+        yield report
+        json.dump(report, file, indent=2, allow_nan=False)
+        file.write("\n")
+
+
+@contextmanager
+def reserved(path: Path | None) -> Iterator[None]:
+    """Show before the work that a file can be written; what is there already stays until it is replaced."""
+    if path is None:
+        yield
+        return
+    new = not path.exists()
+    path.open("ab").close()
+    try:
+        yield
+    except BaseException:
+        if new:
+            path.unlink()
+        raise
