@@ -1,6 +1,7 @@
 """Gradient estimators of E_q f(z), each a deterministic function of explicit noise. One module, one class."""
 
-from refgrad.estimators._base import Claims, Estimator, pathwise
+from refgrad.estimators._base import Claims, Estimator
+from refgrad.estimators._derivatives import pathwise
 from refgrad.estimators._learning import Adam
 from refgrad.estimators._regressors import Linear, OneHiddenLayer
 from refgrad.estimators.constant_baseline import ConstantBaseline

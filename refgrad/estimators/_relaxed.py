@@ -7,7 +7,8 @@ from typing import Any
 
 from refgrad.distributions import Distribution
 from refgrad.distributions._array import Array
-from refgrad.estimators._base import Estimator, keep_number, keep_temperature, pathwise
+from refgrad.estimators._base import Estimator, keep_number, keep_temperature
+from refgrad.estimators._derivatives import pathwise
 
 
 def control_paths(

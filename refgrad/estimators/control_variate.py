@@ -10,7 +10,8 @@ from refgrad import exact
 from refgrad.distributions import Distribution
 from refgrad.distributions._array import Array, as_float, untraced
 from refgrad.estimators._agreement import Agreement
-from refgrad.estimators._base import Claims, Estimator, checked, keep_number, pathwise
+from refgrad.estimators._base import Claims, Estimator, keep_number
+from refgrad.estimators._derivatives import checked, pathwise
 from refgrad.exact.moments import ROUNDING
 
 __all__ = ["ControlVariate"]

@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 
 from refgrad.distributions import Distribution
 from refgrad.distributions._array import Array
-from refgrad.estimators._base import Claims, Estimator, keep_temperature, pathwise
+from refgrad.estimators._base import Claims, Estimator, keep_temperature
+from refgrad.estimators._derivatives import pathwise
 
 __all__ = ["GumbelSoftmax"]
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from refgrad.distributions import Distribution
 from refgrad.distributions._array import Array
-from refgrad.estimators._base import Claims, Estimator, derivative, hessian, pathwise
+from refgrad.estimators._base import Claims, Estimator
+from refgrad.estimators._derivatives import derivative, hessian, pathwise
 
 __all__ = ["MuProp"]
 

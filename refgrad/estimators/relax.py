@@ -8,7 +8,8 @@ import numpy as np
 
 from refgrad.distributions import Distribution
 from refgrad.distributions._array import Array, namespace
-from refgrad.estimators._base import Claims, checked
+from refgrad.estimators._base import Claims
+from refgrad.estimators._derivatives import checked
 from refgrad.estimators._learning import Adam
 from refgrad.estimators._regressors import OneHiddenLayer, Regressor
 from refgrad.estimators._relaxed import check_relaxation, control_paths

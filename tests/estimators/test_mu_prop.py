@@ -10,7 +10,7 @@ from autograd import numpy as anp
 
 from refgrad import Bernoulli, Categorical, exact
 from refgrad.estimators import MuProp, Reinforce, pathwise
-from refgrad.estimators._base import checked, derivative, hessian
+from refgrad.estimators._derivatives import checked, derivative, hessian
 from refgrad.objectives import Interacting, Quadratic, SquaredError, Table
 
 EPS = np.finfo(float).eps

@@ -12,7 +12,7 @@ from refgrad.distributions import Distribution
 from refgrad.distributions._array import Array
 from refgrad.distributions._functions import softplus
 from refgrad.estimators import Claims, GumbelSoftmax, pathwise
-from refgrad.estimators._base import derivative
+from refgrad.estimators._derivatives import derivative
 from refgrad.testing.mistakes._mistake import Mistake
 
 __all__ = ["MISTAKES", "Parts"]

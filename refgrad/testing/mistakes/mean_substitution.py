@@ -11,7 +11,7 @@ import numpy as np
 from refgrad.distributions import Distribution
 from refgrad.distributions._array import Array
 from refgrad.estimators import Claims, Estimator, MeanSubstitution, pathwise
-from refgrad.estimators._base import derivative
+from refgrad.estimators._derivatives import derivative
 from refgrad.testing.mistakes._mistake import Mistake
 
 __all__ = ["MISTAKES"]

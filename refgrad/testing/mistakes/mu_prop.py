@@ -11,7 +11,7 @@ import numpy as np
 from refgrad.distributions import Distribution
 from refgrad.distributions._array import Array
 from refgrad.estimators import Claims, MuProp, pathwise
-from refgrad.estimators._base import derivative, hessian
+from refgrad.estimators._derivatives import derivative, hessian
 from refgrad.estimators.mu_prop import _half_square, _mean_weights
 from refgrad.testing.mistakes._mistake import Biased, Mistake
 

@@ -5,7 +5,7 @@ from autograd import numpy as anp
 
 from refgrad import Bernoulli, Categorical, exact
 from refgrad.estimators import pathwise
-from refgrad.estimators._base import hessian
+from refgrad.estimators._derivatives import hessian
 from refgrad.objectives import Interacting, Quadratic
 from refgrad.testing.mistakes import mu_prop
 
