@@ -1,6 +1,10 @@
 """What derivation 07 says of the temperature: how the bias and the variance fall and rise, and where the modes are."""
 
 import itertools
+import runpy
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,10 +16,11 @@ from scipy.special import expit
 
 from refgrad import Bernoulli, Categorical, exact
 from refgrad.estimators import GumbelSoftmax
-from refgrad.estimators._base import derivative
+from refgrad.estimators._derivatives import derivative
 from refgrad.objectives import Quadratic, Table
 
 EPS = np.finfo(float).eps
+EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "07_temperature.py"
 quick = settings(max_examples=60, deadline=None, derandomize=True)
 STEP = 0.125
 X = np.arange(-45, 45 + STEP, STEP)  # nodes of the trapezoid for the integrals over one edge
@@ -368,3 +373,50 @@ class TestLogConvexity:
         rng = np.random.default_rng(0)
         lowest = [curvature(y, weights_at(x, y, temperature), temperature)[0] for y, x in points(3, rng)]
         assert min(lowest) < -0.1
+
+
+class TestExample:
+    """examples/07_temperature.py: a figure, a table of exact numbers, and limits that are those of this page."""
+
+    def test_it_writes_a_figure_and_its_numbers(self, tmp_path):
+        out = tmp_path / "figure.png"
+        done = subprocess.run(
+            [sys.executable, "-W", "error:::__main__", str(EXAMPLE), "--out", str(out), "--seed", "1"],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=tmp_path,
+        )
+        assert out.read_bytes().startswith(b"\x89PNG")
+        assert list(tmp_path.iterdir()) == [out]
+        example = runpy.run_path(str(EXAMPLE))
+        m = exact.moments(GumbelSoftmax(1.0), example["PAIR"], example["F"])
+        bias, deviation = (m.mean - exact.gradient(example["PAIR"], example["F"]))[0], np.sqrt(m.variance[0])
+        (row,) = [line for line in done.stdout.splitlines() if line.split()[0] == "1"]
+        assert row.split() == ["1", f"{bias:+.5f}", f"{deviation:.5f}", f"{np.hypot(bias, deviation):.5f}"]
+        assert done.stdout.endswith(f"wrote {out}\n")
+
+    def test_its_limits(self):
+        example = runpy.run_path(str(EXAMPLE))
+        q, f = example["PAIR"], example["F"]
+        first, _, fourth = rising_moments(q, f)
+        expected = [falling_bias(q, f)[0], falling_variance(q, f)[0], first[0], fourth[0]]
+        np.testing.assert_allclose(example["leading_terms"](), expected, rtol=1e-12)
+
+    def test_its_triangles_cover_the_simplex(self):
+        corners, triangles, centers = runpy.run_path(str(EXAMPLE))["triangulation"](10)
+        (a, b), (c, d) = np.moveaxis(corners[triangles[:, 1:]] - corners[triangles[:, :1]], (1, 2), (0, 1))
+        np.testing.assert_allclose(np.abs(a * d - b * c) / 2, np.sqrt(0.75) / 2 / 100, rtol=1e-12)
+        assert len(triangles) == 100
+        assert centers.min() > 0
+
+    def test_help_and_a_missing_extra(self):
+        shown = subprocess.run([sys.executable, str(EXAMPLE), "--help"], capture_output=True, text=True, check=True)
+        assert "example: python examples/07_temperature.py --out temperature.pdf" in shown.stdout
+        code = (
+            "import runpy, sys; sys.modules['matplotlib'] = None; sys.argv = sys.argv[1:]; "
+            "runpy.run_path(sys.argv[0], run_name='__main__')"
+        )
+        done = subprocess.run([sys.executable, "-c", code, str(EXAMPLE)], capture_output=True, text=True, check=False)
+        assert done.returncode == 2
+        assert done.stderr == "07_temperature.py needs matplotlib: pip install 'refgrad[plot]'\n"

@@ -57,7 +57,6 @@ def concrete(logits: Any, keep: Any, relaxed: Any, temperature: Any) -> Any:
         - kept * xp.log1p(xp.sum(xp.exp(gap), axis=-1))
     )  # Eq. 01.13
     outside = (~keep & (plain != 0)).any(axis=(-2, -1))
-    density = xp.where(outside[..., None], 0.0, density)
     if zero.any():
         density = _limit(density, (zero & ~outside[..., None, None]).sum(axis=-1), kept, fixed)
     return xp.where(outside, -np.inf, xp.sum(density, axis=-1))
