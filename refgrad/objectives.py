@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
+from math import prod
 from typing import Any, ClassVar
 
 import numpy as np
@@ -291,7 +292,7 @@ class Table(_Objective):
     def _steps(z: Any, shape: tuple[int, ...]) -> Iterator[tuple[tuple[int, ...], list[Any]]]:
         """Derivative of the weights of one variable, for each entry of z."""
         for index in np.ndindex(*shape):
-            one = 0 * z.reshape(*tuple(z.shape)[: -len(shape)], -1)[..., :1] + 1
+            one = 0 * _flat(z, len(shape))[..., :1] + 1
             yield index, [-one, one] if len(shape) == 1 else [one * (k == index[1]) for k in range(shape[1])]
 
     def _read(self, z: Any) -> tuple[Any, tuple[int, ...]]:
@@ -322,4 +323,5 @@ def _last(ndim: int) -> tuple[int, ...]:
 
 def _flat(z: Any, ndim: int) -> Any:
     """Join the event axes."""
-    return z.reshape((*tuple(z.shape)[: len(z.shape) - ndim], -1))
+    shape = tuple(z.shape)
+    return z.reshape((*shape[: len(shape) - ndim], prod(shape[len(shape) - ndim :])))

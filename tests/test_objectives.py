@@ -196,3 +196,9 @@ class TestErrors:
         assert not f.target.flags.writeable
         with pytest.raises(TypeError, match="target needs real numbers"):
             SquaredError("a")
+
+
+@pytest.mark.parametrize("f", [Quadratic(0.5, [1.0, 2.0], np.eye(2)), Table([0.0, 1.0, 2.0, 3.0])], ids=repr)
+def test_no_samples_have_no_values(f):
+    assert f(np.zeros((0, 2))).shape == (0,)
+    assert f.grad(np.zeros((0, 2))).shape == (0, 2)

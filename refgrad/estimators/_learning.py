@@ -108,6 +108,8 @@ class Adam(ByValue):
         for name in ("mean", "square"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, read_only(getattr(self, name), f"Adam {name}"))
+        if self.square is not None and (self.square < 0).any():
+            raise ValueError(f"Adam needs a square that is not negative, but it is {abbreviated(self.square)}")
         shapes = [None if moment is None else np.shape(moment) for moment in (self.mean, self.square)]
         if shapes[0] != shapes[1] or self.steps < 0 or (self.steps > 0) != (shapes[0] is not None):
             raise ValueError(
@@ -131,9 +133,14 @@ class Adam(ByValue):
         Raises
         ------
         ValueError
-            If the gradient is not finite, or not of the shape of the state.
+            If the gradient is not finite, or not of the shape of the parameters and of the state.
         """
         gradient = read_only(gradient, "Adam gradient")
+        if np.shape(parameters) != gradient.shape:
+            raise ValueError(
+                f"Adam needs a gradient of the shape of the parameters, {np.shape(parameters)}, but it has shape "
+                f"{gradient.shape}"
+            )
         mean = np.zeros_like(gradient) if self.mean is None else self.mean
         square = np.zeros_like(gradient) if self.square is None else self.square
         if mean.shape != gradient.shape:

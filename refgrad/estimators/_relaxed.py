@@ -9,6 +9,7 @@ from refgrad.distributions import Distribution
 from refgrad.distributions._array import Array
 from refgrad.estimators._base import Estimator, keep_number, keep_temperature
 from refgrad.estimators._derivatives import pathwise
+from refgrad.estimators._learning import Adam
 
 
 def control_paths(
@@ -57,6 +58,10 @@ def control_paths(
 
 
 def check_relaxation(estimator: Estimator) -> None:
-    """Refuse a temperature or a coefficient that is none."""
+    """Refuse a temperature, a coefficient, a choice or an optimizer that is none."""
     keep_temperature(estimator)
     keep_number(estimator, "coefficient")
+    for name, kind in (("coupled", bool), ("optimizer", Adam)):
+        value = getattr(estimator, name)
+        if not isinstance(value, kind):
+            raise TypeError(f"{type(estimator).__name__} needs a {kind.__name__} as {name}, but it is {value!r}")

@@ -12,7 +12,7 @@ import numpy as np
 from refgrad.distributions import Distribution
 from refgrad.distributions._array import Array, namespace
 from refgrad.estimators._base import Estimator
-from refgrad.estimators._learning import Adam, learn
+from refgrad.estimators._learning import Adam, learn, read_only
 
 Self = TypeVar("Self", bound="VarianceMinimised")
 
@@ -66,7 +66,8 @@ class VarianceMinimised(Estimator):
         Raises
         ------
         ValueError
-            If the noise has no axis of repetitions, or an odd number of them has to be paired.
+            If the noise has no axis of repetitions, before those of a batch, there is none, an odd number has to be
+            paired, or the weights are not finite or not one for each.
         """
         from autograd.core import make_vjp  # noqa: PLC0415
 
@@ -80,11 +81,11 @@ class VarianceMinimised(Estimator):
 
         event = tuple(range(-q.event_ndim, 0))
         shape = np.shape(noise)
-        if len(shape) < 2 + q.event_ndim or (pairs and shape[1] % 2):
+        if len(shape) < 2 + np.ndim(q.logits) or not shape[1] or (pairs and shape[1] % 2):
             needed = "an even number of repetitions" if pairs else "an axis of repetitions"
             raise ValueError(f"variance_gradient needs noise with {needed} after the draws, but it has shape {shape}")
         count = shape[1] // 2 if pairs else shape[1]
-        share = np.full(count, 1 / count) if weights is None else np.asarray(weights)
+        share = np.full(count, 1 / count) if weights is None else read_only(weights, "weights")
         if share.shape != (count,):
             raise ValueError(f"variance_gradient needs weights of shape ({count},), but they have shape {share.shape}")
         backward, _ = make_vjp(mean_square, self.parameters(q))

@@ -21,7 +21,8 @@ class Rebar(VarianceMinimised):
     """Tucker et al. (2017): unbiased for every temperature and coefficient; categorical as in Grathwohl et al. (2018).
 
     f is evaluated at z, and evaluated and differentiated at two relaxed samples: one of the noise of z, one of fresh
-    noise given z. `update` and `tune` learn the log temperature and the coefficient.
+    noise given z; coupled, at the latter alone. `update` and `tune` learn the log temperature and the coefficient, and
+    differentiate f twice.
 
     Parameters
     ----------
@@ -39,6 +40,8 @@ class Rebar(VarianceMinimised):
     ------
     ValueError
         If `temperature` is not positive, or a parameter is not finite.
+    TypeError
+        If a parameter is no real number, `coupled` no bool, or the optimizer no Adam.
     """
 
     temperature: float = 0.5

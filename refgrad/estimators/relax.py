@@ -1,7 +1,7 @@
 """RELAX: REBAR with a learned function in the place of the relaxed f."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -46,7 +46,8 @@ class Relax(VarianceMinimised):
         If `temperature` is not positive, a parameter is not finite, or, when called, the control variate does not
         return one number for each sample.
     TypeError
-        If the control variate is not callable, or, when called, autograd cannot follow it.
+        If the control variate is not callable, `coupled` no bool, the optimizer no Adam, or, when called, autograd
+        cannot follow the control variate.
     """
 
     control_variate: Callable[[Any], Any] = field(default=OneHiddenLayer())
@@ -72,7 +73,8 @@ class Relax(VarianceMinimised):
 
     def parameters(self, q: Distribution) -> Array:
         """Log temperature, coefficient, and the parameters of the control variate: (P,)."""
-        learned = getattr(self._started(q), "parameters", ())
+        own: Any = self._started(q)
+        learned = own.parameters if _learnable(own) else ()
         return np.concatenate([[np.log(self.temperature), self.coefficient], learned])
 
     def at(self, parameters: Any, q: Distribution) -> "Relax":
@@ -98,5 +100,11 @@ class Relax(VarianceMinimised):
         """The control variate as a function of relaxed samples, checked."""
         own = self._started(q)
         if isinstance(own, Regressor):
-            return lambda relaxed: own(relaxed.reshape((*np.shape(relaxed)[: -q.event_ndim], -1)))
+            size = int(np.prod(q.event_shape))
+            return lambda relaxed: own(relaxed.reshape((*np.shape(relaxed)[: -q.event_ndim], size)))
         return checked(own, q, "the control variate")
+
+
+def _learnable(control_variate: Any) -> bool:
+    """Whether it is a dataclass with a field `parameters`; what else has that name, as a method, is left alone."""
+    return is_dataclass(control_variate) and any(own.name == "parameters" for own in fields(control_variate))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from refgrad.estimators import Estimator
 
 BLOCK = 2**14  # nodes shown to the estimator at once
-REACH = 37.0  # beyond it lies less than 1e-16 of the least likely value
+REACH = 42.0  # beyond it lies less than 1e-16 of the least likely value, with three axes too
 # By the number of axes: steps; the scale beyond which they grow, at least and as a share of the largest -log p; the
 # largest -log p that the reach follows.
 STEPS = {
@@ -35,11 +35,12 @@ GOAL = {0: 1e-12, 1: 1e-12, 2: 1e-12, 3: 1e-10}
 
 @dataclass(frozen=True)
 class Sums:
-    """Weighted sums of the estimates less a center: first (d,), absolute (d,) and second (d, d)."""
+    """Weighted sums of the estimates less a center: first (d,), absolute (d,) and second (d, d); the largest entry."""
 
     first: Any = 0.0
     absolute: Any = 0.0
     second: Any = 0.0
+    largest: float = 0.0
 
 
 def plan_for(estimator: Estimator, q: Distribution, f: Callable[[Any], Any]) -> Plan:
@@ -133,13 +134,14 @@ def _by_cell(job: _Job, progress: bool, executor: Executor | None) -> Sums:
     """Means given each cell: first (cells, d), absolute (cells, d), second (cells, d, d)."""
     size, d = job.plan.cells * len(job.rule), job.center.size
     first, absolute = np.zeros((2, job.plan.cells, d))
-    second = np.zeros((job.plan.cells, d, d))
+    second, largest = np.zeros((job.plan.cells, d, d)), 0.0
     tasks = [(job, start, min(start + BLOCK, size)) for start in range(0, size, BLOCK)]
     for cells, sums in run(_one_block, tasks, progress=progress, executor=executor):
         first[cells] += sums.first
         absolute[cells] += sums.absolute
         second[cells] += sums.second
-    return Sums(first, absolute, second)
+        largest = max(largest, sums.largest)
+    return Sums(first, absolute, second, largest)
 
 
 def _one_block(task: tuple[_Job, int, int]) -> tuple[slice, Sums]:
@@ -161,7 +163,8 @@ def _one_block(task: tuple[_Job, int, int]) -> tuple[slice, Sums]:
         second = (weighted.T @ rest)[None]
     else:
         second = np.add.reduceat(weighted[:, :, None] * rest[:, None, :], begins)
-    sums = Sums(np.add.reduceat(weighted, begins), np.add.reduceat(weights[:, None] * np.abs(rows), begins), second)
+    absolute = np.add.reduceat(weights[:, None] * np.abs(rows), begins)
+    sums = Sums(np.add.reduceat(weighted, begins), absolute, second, float(np.abs(rest).max()))
     return slice(int(cell[0]), int(cell[-1]) + 1), sums
 
 
@@ -178,7 +181,7 @@ def _total(plan: Plan, given: Sums) -> Sums:
     """Average the means given z over z; below the least normal number a probability has an absolute rounding."""
     probs = plan.cell_probs()
     first, second = (np.tensordot(probs, part, axes=1) for part in (given.first, given.second))
-    return Sums(first, (probs + np.finfo(float).tiny) @ given.absolute, second)
+    return Sums(first, (probs + np.finfo(float).tiny) @ given.absolute, second, given.largest)
 
 
 def _added(anchor: Array, one: Sums, other: Sums) -> Sums:
@@ -187,7 +190,7 @@ def _added(anchor: Array, one: Sums, other: Sums) -> Sums:
     cross = a[:, :, None] * b[:, None, :]
     within = anchor[:, :, None] * anchor[:, None, :]
     second = one.second + other.second + cross + cross.swapaxes(1, 2) - within
-    return Sums(one.first + b, one.absolute + other.absolute, second)
+    return Sums(one.first + b, one.absolute + other.absolute, second, one.largest + other.largest)
 
 
 def _ignores_shift(estimator: Estimator, q: Distribution, f: Callable[[Any], Any]) -> bool:

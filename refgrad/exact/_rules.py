@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cache, cached_property, reduce
+from math import factorial
 from typing import Any
 
 import numpy as np
@@ -79,8 +80,10 @@ class Trapezoid:
         return nodes[index], weights[index]
 
     def left_out(self) -> tuple[float, float]:
-        """Density at the reach, and the probability that the points do not find."""
-        return float(np.exp(-self.reach)), abs(1 - float(self._all[1].sum()))
+        """Bound on the probability beyond the reach, and the probability that the points do not find."""
+        # The density is at most that of `2**axes` times a sum of exponentials, a Gamma.
+        tail = sum(self.reach**k / factorial(k) for k in range(self.axes))
+        return float(2.0**self.axes * np.exp(-self.reach) * tail), abs(1 - float(self._all[1].sum()))
 
 
 @dataclass(frozen=True)

@@ -110,7 +110,7 @@ def moments(
         difference.first + relative * (sums.absolute + np.abs(center.ravel())) + ULPS * rounding.first,
         difference.second.diagonal() + relative * second_diagonal + ULPS * rounding.second.diagonal(),
     )
-    errors = (errors[0] + beyond * sums.absolute.max(), errors[1] + beyond * second_diagonal.max())
+    errors = (errors[0] + beyond * totals[-1].largest, errors[1] + beyond * totals[-1].largest ** 2)
     error = np.maximum(errors[0], errors[1] + 2 * np.abs(first) * errors[0])
     shape = q.event_shape
     return Moments(

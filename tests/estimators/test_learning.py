@@ -156,6 +156,12 @@ class TestAdam:
             adam.step(np.zeros(3), np.ones(3))
         with pytest.raises(ValueError, match=r"Adam gradient needs finite entries, but is \[nan, +1\.\]"):
             adam.step(np.zeros(2), np.array([np.nan, 1.0]))
+        with pytest.raises(ValueError, match=r"of the shape of the parameters, \(2,\), but it has shape \(1,\)"):
+            Adam().step(np.zeros(2), np.ones(1))
+
+    def test_a_square_that_is_none(self):
+        with pytest.raises(ValueError, match=r"Adam needs a square that is not negative, but it is \[-1\.\]"):
+            Adam(mean=[1.0], square=[-1.0], steps=1)
 
 
 class TestRegressors:

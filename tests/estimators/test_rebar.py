@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from refgrad import Bernoulli, Categorical, exact
-from refgrad.estimators import Adam, Rebar, Reinforce
+from refgrad.estimators import Adam, Rebar, Reinforce, Relax
 from refgrad.objectives import Interacting, Quadratic, SquaredError, Table
 
 
@@ -183,6 +183,28 @@ def test_a_temperature_for_each_row():
 def test_a_coefficient_that_is_none(coefficient):
     with pytest.raises(ValueError, match="Rebar needs a finite number as coefficient, but it is"):
         Rebar(coefficient=coefficient)
+
+
+@pytest.mark.parametrize("cls", [Rebar, Relax])
+def test_a_choice_and_an_optimizer_of_the_wrong_kind(cls):
+    with pytest.raises(TypeError, match=rf"{cls.__name__} needs a bool as coupled, but it is Adam\(\)"):
+        cls(coupled=Adam())
+    with pytest.raises(TypeError, match=f"{cls.__name__} needs a Adam as optimizer, but it is None"):
+        cls(optimizer=None)
+
+
+def test_how_often_f_is_evaluated():
+    shown = []
+
+    class Counted(SquaredError):  # noqa: N818  (it is a square, not an exception)
+        def __call__(self, z):
+            shown.append(np.isin(z, (0.0, 1.0)).all())
+            return super().__call__(z)
+
+    for coupled, needed in ((False, [False, False, True]), (True, [False, True])):
+        shown.clear()
+        Rebar(coupled=coupled).sample(PAIR[0], Counted(0.3), 3, np.random.default_rng(0))
+        assert shown == needed
 
 
 def test_an_f_that_autograd_cannot_follow():

@@ -78,6 +78,27 @@ def test_a_control_variate_of_ones_own_is_learned():
     assert exact.moments(learned, *PAIR).variance.sum() < exact.moments(relax, *PAIR).variance.sum()
 
 
+def test_what_is_no_field_of_a_dataclass_is_not_learned():
+    class Module:
+        """Like a module of a framework, whose `parameters` is a method."""
+
+        def parameters(self):
+            return []
+
+        def __call__(self, relaxed):
+            return (relaxed**2).sum(axis=-1)
+
+    own = Module()
+    learned = Relax(own).tune(*PAIR, np.random.default_rng(0), steps=2)
+    assert learned.control_variate is own
+    assert learned.parameters(PAIR[0]).shape == (2,)
+
+
+def test_no_repetition_has_no_estimate():
+    q = Categorical([[0.5, -1.0, 0.3], [1.0, 0.0, -0.5]])
+    assert Relax()(q, lambda z: z.sum(axis=(-2, -1)), np.zeros((2, 0, 2, 3))).shape == (0, 2, 3)
+
+
 def test_the_network_is_a_function_of_sizes_and_seed_alone():
     q = PAIR[0]
     one, other = Relax().parameters(q), Relax(OneHiddenLayer(seed=1)).parameters(q)

@@ -116,6 +116,22 @@ class TestErrors:
         with pytest.raises(ValueError, match="needs noise with an axis of repetitions after the draws, but"):
             Rebar().variance_gradient(*ONE, np.zeros((2, 1)))
 
+    def test_a_batch_is_not_taken_for_repetitions(self):
+        q = Bernoulli([[1.2], [0.5]])
+        for pairs in (False, True):
+            with pytest.raises(ValueError, match=r"of repetitions after the draws, but it has shape \(2, 2, 1\)"):
+                Rebar().variance_gradient(q, ONE[1], np.zeros((2, 2, 1)), pairs=pairs)
+
+    def test_no_repetition(self):
+        with pytest.raises(ValueError, match=r"an axis of repetitions after the draws, but it has shape \(2, 0, 1\)"):
+            Rebar().update(*ONE, np.zeros((2, 0, 1)))
+
+    def test_weights_that_are_none(self):
+        with pytest.raises(ValueError, match="weights needs finite entries"):
+            Rebar().variance_gradient(*ONE, np.zeros((2, 2, 1)), weights=[np.nan, 1.0])
+        with pytest.raises(TypeError, match="weights needs real numbers"):
+            Rebar().variance_gradient(*ONE, np.zeros((2, 2, 1)), weights=["a", "b"])
+
     def test_an_odd_number_of_pairs(self):
         with pytest.raises(ValueError, match=r"an even number of repetitions after the draws, but .* \(2, 3, 1\)"):
             Rebar().variance_gradient(*ONE, np.zeros((2, 3, 1)), pairs=True)

@@ -158,6 +158,23 @@ def test_three_axes_with_extreme_logits():
     assert (moments.error < 1e-8).all()
 
 
+@pytest.mark.parametrize("logit", [50.0, 90.0, 100.0, 700.0])
+def test_what_lies_beyond_the_reach_is_in_the_error(logit):
+    """In the cell of probability exp(-logit) the relaxation changes at depth -logit: too far with two axes."""
+    q = Bernoulli([logit, -logit])
+    f = Interacting(0.5, *np.random.default_rng(0).normal(size=(4, 2)))
+    moments = exact.moments(Rebar(coupled=True), q, f)
+    assert (np.abs(moments.mean - exact.gradient(q, f)) <= moments.error).all()
+    assert (moments.error < 1e-30).all()
+
+
+@pytest.mark.parametrize(("axes", "reach"), [(1, 3.0), (2, 4.0), (3, 6.0)])
+def test_the_probability_beyond_the_reach_has_a_bound(axes, reach):
+    v, weights = Trapezoid(0.1, 60.0, axes, 3.0).points(slice(None))
+    beyond = weights[np.abs(v).sum(axis=1) > reach].sum()
+    assert beyond < Trapezoid(0.5, reach, axes, 3.0).left_out()[0] < 8 * beyond
+
+
 def test_a_lattice_is_honest_about_two_axes_done_by_both(monkeypatch):
     q, f = Bernoulli([0.4, -1.0]), Interacting(0.5, *np.random.default_rng(0).normal(size=(4, 2)))
     right = exact.moments(GumbelSoftmax(0.7), q, f)
