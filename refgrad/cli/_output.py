@@ -75,15 +75,14 @@ def watched() -> bool:
 
 @contextmanager
 def written(path: Path | None) -> Iterator[dict[str, Any]]:
-    """A dictionary that is written to a file at the end, if there is one; the file is opened before the work."""
+    """A dictionary that is written to a file at the end, if there is one; whether it can be is seen before the work."""
     report: dict[str, Any] = {"format": "refgrad-report", "version": refgrad.__version__}
     if path is None:
         yield report
         return
-    with path.open("w") as file:
+    with reserved(path):
         yield report
-        json.dump(report, file, indent=2, allow_nan=False)
-        file.write("\n")
+        path.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n")
 
 
 @contextmanager

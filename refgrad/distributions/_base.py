@@ -143,7 +143,7 @@ class Distribution(ABC):
     @staticmethod
     def _positive(temperature: Any) -> Any:
         """Check a temperature, which autograd may be following."""
-        if not 0 < untraced(temperature) < np.inf:
+        if np.ndim(untraced(temperature)) or not 0 < as_float(untraced(temperature), "temperature") < np.inf:
             raise ValueError(f"temperature needs to be positive and finite, but is {untraced(temperature)}")
         return temperature
 

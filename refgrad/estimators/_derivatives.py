@@ -10,6 +10,7 @@ import numpy as np
 
 from refgrad.distributions import Distribution
 from refgrad.distributions._array import Array, as_float, traced, untraced
+from refgrad.distributions._functions import first_maximum
 
 __all__ = ["checked", "derivative", "hessian", "pathwise"]
 
@@ -96,7 +97,7 @@ def checked(f: Callable[[Any], Any], q: Distribution, name: str = "f") -> Callab
             value = _by_hand(f, q, name)(z)
         else:
             try:
-                value = f(z)
+                value = f(z if traced(z) else np.array(z))  # a copy: what f does to it is its own affair
             except (TypeError, AttributeError, ValueError) as error:
                 if traced(z) and _serves(f, untraced(z)):
                     _unfollowed(f, name, error)
@@ -107,14 +108,32 @@ def checked(f: Callable[[Any], Any], q: Distribution, name: str = "f") -> Callab
             raise ValueError(
                 f"{name} needs to return one value for each z, shape {shape}, but returned shape {np.shape(value)}"
             )
+        wrong = ~np.isfinite(untraced(value))
+        if wrong.any():
+            raise ValueError(f"{name} needs to return finite values, but {wrong.sum()} of {wrong.size} are not")
+        if traced(z) and not traced(value) and _varies(f, value, untraced(z), q):
+            _unfollowed(f, name, None)
         return value
 
     return evaluate
 
 
+def _varies(f: Callable[[Any], Any], value: Array, z: Array, q: Distribution) -> bool:
+    """Whether a function that autograd lost is no constant: by its values here, in the middle and at vertices."""
+    if q.event_ndim == 1:
+        places = [np.full_like(z, 0.5), np.zeros_like(z), np.ones_like(z), np.round(z), 1 - np.round(z)]
+    else:
+        inside = z > 0
+        least = np.argmin(np.where(inside, z, np.inf), axis=-1)[..., None] == np.arange(z.shape[-1])
+        places = [inside / inside.sum(axis=-1, keepdims=True), first_maximum(z) * 1.0, least * 1.0]
+    values = np.concatenate([np.ravel(value), *(np.ravel(f(place)) for place in places)])
+    return bool(values.size and np.ptp(as_float(values, "the value of f")))
+
+
 def _followed(value: Any, f: Callable[[Any], Any], name: str, following: bool) -> Any:
     """Convert what f returned; an array of traced numbers inside an untraced one has lost its gradient."""
-    if not traced(value) and following and np.asarray(value).dtype == object:
+    kind = np.asarray(untraced(value)).dtype.kind
+    if following and (kind == "O" if not traced(value) else kind != "f"):  # lost, or rounded to whole numbers
         _unfollowed(f, name, None)
     return as_float(value, f"the value of {name}")
 

@@ -72,8 +72,6 @@ class ConstantBaseline(Estimator):
         if not z.size:
             raise ValueError(f"ConstantBaseline needs a sample, but noise has shape {np.shape(noise)}")
         values, scores = f(z), q.score(z)
-        if not np.isfinite(values).all():
-            raise ValueError(f"ConstantBaseline needs finite values of f, but {np.sum(~np.isfinite(values))} are not")
         over = tuple(range(z.ndim - q.event_ndim)) if per_component else None
         largest = np.abs(scores).max(axis=over, keepdims=True)  # its square may underflow
         weights = np.divide(scores, largest, out=np.ones_like(scores), where=largest > 0) ** 2

@@ -167,12 +167,9 @@ class Nvil(ByValue, Estimator):
         return f, noise
 
     def _values(self, q: Distribution, f: Callable[[Any], Any], noise: Any) -> Array:
-        """Values of f at the samples, all finite: (..., *batch_shape)."""
+        """Values of f at the samples: (..., *batch_shape)."""
         f, (noise_z,) = self._prepare(q, f, noise)
         values = f(q.sample(noise_z))
-        if not (np.size(values) and np.isfinite(values).all()):
-            raise ValueError(
-                f"Nvil needs finite values of f, at least one, but of {np.size(values)} "
-                f"{np.sum(~np.isfinite(values))} are not"
-            )
+        if not np.size(values):
+            raise ValueError(f"Nvil needs a sample, but noise has shape {np.shape(noise)}")
         return np.asarray(values)

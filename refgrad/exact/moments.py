@@ -23,7 +23,7 @@ __all__ = ["Moments", "bias", "moments"]
 
 LIMIT = 2**22
 ROUNDING = 64 * np.finfo(float).eps  # of one estimate, in units of the mean of its absolute value
-ULPS = 8  # of the noise: rounding that a low temperature magnifies
+ULPS = 32  # of the noise: rounding that a low temperature magnifies
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +111,7 @@ def moments(
         difference.second.diagonal() + relative * second_diagonal + ULPS * rounding.second.diagonal(),
     )
     errors = (errors[0] + beyond * totals[-1].largest, errors[1] + beyond * totals[-1].largest ** 2)
-    error = np.maximum(errors[0], errors[1] + 2 * np.abs(first) * errors[0])
+    error = np.maximum(errors[0], errors[1] + 2 * np.abs(first) * errors[0]) + 64 * np.finfo(float).smallest_subnormal
     shape = q.event_shape
     return Moments(
         mean=center + first.reshape(shape),
@@ -144,9 +144,25 @@ def _agree(coarse: Sums, fine: Sums, rounding: Sums, goal: float) -> bool:
 
 
 def _nested(totals: list[Sums]) -> tuple[Sums, Sums]:
-    """Moments by the finest rule, and the difference to the one before."""
-    fine, coarse = totals[-1], totals[-2] if len(totals) > 1 else totals[-1]
-    return fine, Sums(first=np.abs(fine.first - coarse.first), second=np.abs(fine.second - coarse.second))
+    """Moments by the finest rule, and the difference to the one before.
+
+    Where differences do not fall tenfold f has a kink or a jump, and two rules may agree by chance: three times the
+    larger of the last two differences stands for the error.
+    """
+    fine, coarse, coarser = totals[-1], *(totals[-min(back, len(totals))] for back in (2, 3))
+    last = _difference(coarse, fine)
+    if len(totals) < 3:
+        return fine, last
+    before = _difference(coarser, coarse)
+    first, second = (
+        np.where(now > 0.1 * then, 3 * np.maximum(now, then), now)
+        for now, then in ((last.first, before.first), (last.second, before.second))
+    )
+    return fine, Sums(first=first, second=second)
+
+
+def _difference(coarse: Sums, fine: Sums) -> Sums:
+    return Sums(first=np.abs(fine.first - coarse.first), second=np.abs(fine.second - coarse.second))
 
 
 def _shifted(totals: list[Sums]) -> tuple[Sums, Sums]:

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from autograd import numpy as anp
 
 from refgrad import Bernoulli, Categorical
-from refgrad.estimators import Estimator, GumbelSoftmax, Reinforce, pathwise
+from refgrad.estimators import Estimator, GumbelSoftmax, MeanSubstitution, MuProp, Rebar, Reinforce, Relax, pathwise
 from refgrad.objectives import SquaredError
 
 
@@ -51,3 +52,52 @@ def test_breaks_are_the_edges_of_the_cells():
 def test_every_call_has_a_docstring():
     assert Reinforce.__call__.__doc__ == Estimator.__call__.__doc__
     assert "Eq." not in (Estimator.__call__.__doc__ or "")
+
+
+STEPS = [
+    lambda z: (z > 0.5).sum(axis=-1),
+    lambda z: np.where(z[..., 0] > 0.5, 3.0, 1.0),
+    lambda z: anp.round(z).sum(axis=-1),
+    lambda z: z.astype(int).sum(axis=-1),
+    lambda z: z.sum(axis=-1) > 0.5,
+]
+
+
+@pytest.mark.parametrize("f", STEPS)
+@pytest.mark.parametrize("estimator", [GumbelSoftmax(0.5), Rebar(), MeanSubstitution(), Relax()], ids=repr)
+def test_steps_have_no_derivative_of_zero(estimator, f):
+    """A step that autograd loses is no constant: an error, never a zero gradient. A black box may have steps."""
+    q = Bernoulli([0.5, -1.0])
+    for n in (1, 5):
+        noise = estimator.draw_noise(q, n, np.random.default_rng(0))
+        if isinstance(estimator, Relax):
+            assert np.isfinite(estimator(q, f, noise)).all()
+            with pytest.raises(TypeError, match="the control variate needs to be differentiable"):
+                Relax(f)(q, f, noise)
+        else:
+            with pytest.raises(TypeError, match="f needs to be differentiable, but autograd cannot follow"):
+                estimator(q, f, noise)
+
+
+def test_a_constant_has_a_derivative_of_zero():
+    for q in (Bernoulli([0.5, -1.0]), Categorical([[0.5, -1.0, 0.0]])):
+        noise = q.draw_noise((1, 5), np.random.default_rng(0))
+        ones = {1: lambda z: np.ones(np.shape(z)[:-1]), 2: lambda z: np.ones(np.shape(z)[:-2])}[q.event_ndim]
+        assert not GumbelSoftmax(0.5)(q, ones, noise).any()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("estimator", [Reinforce(), GumbelSoftmax(0.5), Rebar(), Relax(), MuProp()], ids=repr)
+def test_values_of_f_that_are_not_finite(estimator, bad):
+    q = Bernoulli([0.5, -1.0])
+    with pytest.raises(ValueError, match="f needs to return finite values, but"):
+        estimator.sample(q, lambda z: bad + 0 * z.sum(axis=-1), 3, np.random.default_rng(0))
+
+
+def test_an_f_that_writes_into_its_argument_does_no_harm():
+    def scribble(z):
+        z *= 2
+        return z.sum(axis=-1)
+
+    q, noise = Bernoulli([0.5, -1.0]), np.random.default_rng(0).logistic(size=(1, 9, 2))
+    np.testing.assert_array_equal(Reinforce()(q, scribble, noise), Reinforce()(q, lambda z: 2 * z.sum(axis=-1), noise))

@@ -206,7 +206,7 @@ def test_a_fit_without_finite_samples():
     q = Bernoulli([0.5, -1.0])
     with pytest.raises(ValueError, match=r"ConstantBaseline needs a sample, but noise has shape \(1, 0, 2\)"):
         ConstantBaseline.fit(q, SquaredError(0.5), np.zeros((1, 0, 2)))
-    with pytest.raises(ValueError, match="ConstantBaseline needs finite values of f, but 2 are not"):
+    with pytest.raises(ValueError, match="f needs to return finite values, but 2 of 3 are not"):
         ConstantBaseline.fit(q, lambda _: np.array([1.0, np.nan, np.inf]), np.zeros((1, 3, 2)))
     with pytest.raises(ValueError, match=r"f needs to return one value for each z, shape \(3,\), but returned"):
         ConstantBaseline.fit(q, lambda z: z, np.zeros((1, 3, 2)))

@@ -360,7 +360,7 @@ def test_an_expansion_that_is_not_finite():
         for order in ORDERS:
             with pytest.raises(ValueError, match=message.format(3)):
                 MuProp(order)(q, root, noise)
-        with pytest.raises(ValueError, match=message.format(1)):
+        with pytest.raises(ValueError, match="f needs to return finite values, but 1 of 1 are not"):
             MuProp()(q, ByHand(lambda z: np.log(z).sum((-2, -1)), lambda z: z), noise)
         steep = ByHand(lambda z: (z**1.5).sum((-2, -1)), lambda z: 1.5 * z**0.5)
         assert np.isfinite(MuProp(1)(q, steep, noise)).all()

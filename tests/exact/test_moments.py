@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+from autograd import numpy as anp
 from scipy.integrate import dblquad, quad
 
 from refgrad import Bernoulli, Categorical, exact
@@ -248,6 +249,17 @@ def test_an_additive_estimator_of_which_one_draw_is_enumerated():
     plain, additive = (exact.moments(ByZAndFresh(a), q, f) for a in (False, True))
     assert (np.abs(plain.mean - additive.mean) <= plain.error + additive.error).all()
     assert (np.abs(plain.variance - additive.variance) <= plain.error + additive.error).all()
+
+
+@pytest.mark.parametrize("temperature", [0.1, 0.5])
+@pytest.mark.parametrize(("logits", "kink"), [([-1.2], 0.7), ([0.3], 0.7), ([0.3, -1.0], 0.7), ([2.0], 0.3)])
+def test_where_f_has_a_kink_the_error_says_so(logits, kink, temperature):
+    """Two rules may agree by chance; differences that do not fall fast are not trusted."""
+    q = Bernoulli(logits)
+    moments = exact.moments(Rebar(temperature), q, lambda z: anp.maximum(z.sum(axis=-1) - kink, 0.0))
+    off = np.abs(moments.mean - exact.gradient(q, lambda z: np.maximum(z.sum(axis=-1) - kink, 0.0)))
+    assert (off <= moments.error).all()
+    assert (moments.error > 1e-6).all()
 
 
 class TestErrors:
