@@ -101,6 +101,14 @@ class TestExitStatus:
         assert run("mine.py:right") == 130
         assert capsys.readouterr().err == "refgrad: interrupted\n"
 
+    def test_interrupted_it_leaves_the_report_of_before(self, monkeypatch, tmp_path):
+        monkeypatch.setattr(verify, "check_unbiased", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        old, new = tmp_path / "old.json", tmp_path / "new.json"
+        old.write_text("{}")
+        assert [run("mine.py:right", "--json", str(path)) for path in (old, new)] == [130, 130]
+        assert old.read_text() == "{}"
+        assert not new.exists()
+
 
 @pytest.mark.parametrize(
     ("target", "message"),
