@@ -122,9 +122,8 @@ def _print(found: Comparison) -> None:
     gaps = sum(bool(point.note) for point in points)
     if gaps:
         print(f"{gaps} of {len(points)} points of the curves were not computed; --limit N allows more evaluations")
-    print(
-        f"{len(found.rows)} estimators, {biased} biased here. Over more than n* samples the bias outweighs the noise."
-    )
+    count = f"{len(found.rows)} estimator{'s' * (len(found.rows) != 1)}"
+    print(f"{count}, {biased} biased here. Over more than n* samples the bias outweighs the noise.")
 
 
 def _print_curves(axis: str, curves: Sequence[Curve]) -> None:
