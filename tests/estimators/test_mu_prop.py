@@ -208,10 +208,9 @@ def test_a_wrong_gradient_costs_variance_and_never_the_mean(q, order, monkeypatc
     assert wrong == (order == 2 and q.family == "categorical")  # a bit has no pairs within
 
 
-@pytest.mark.parametrize("kind", [np, anp], ids=["numpy", "autograd.numpy"])
-def test_without_a_second_derivative_order_two_is_order_one(kind):
+def test_without_a_second_derivative_order_two_is_order_one():
     q = LOGITS["four bits"]
-    f = ByHand(lambda z: np.abs(z - 0.3).sum(-1), lambda z: kind.sign(z - 0.3) + 0 * z)
+    f = ByHand(lambda z: np.abs(z - 0.3).sum(-1), lambda z: anp.sign(z - 0.3) + 0 * z)
     noise = q.draw_noise((1, 20), np.random.default_rng(0))
     np.testing.assert_array_equal(MuProp(2)(q, f, noise), MuProp(1)(q, f, noise))
     linear = ByHand(lambda z: z.sum(-1), lambda z: np.ones(np.shape(z)))
