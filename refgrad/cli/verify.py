@@ -11,8 +11,8 @@ import numpy as np
 
 from refgrad.cli._output import RIGHT, UNDECIDED, WRONG, bar, component, print_table, rich_package
 from refgrad.testing import Verdict, built_in, check_unbiased, standard_problems
+from refgrad.testing._expected import Settings
 from refgrad.testing._names import short_names
-from refgrad.testing.black_box import check_options
 from refgrad.testing.loading import LoadError, describe, load_estimator, load_sampler
 
 __all__ = ["add_to"]
@@ -65,7 +65,7 @@ def add_to(commands: Any) -> None:
 
 def _verify(options: argparse.Namespace, report: dict[str, Any]) -> int:
     """Fill the report, and return the exit status."""
-    check_options(options.tolerance, options.alpha, options.max_samples)
+    Settings(options.tolerance, options.alpha, options.max_samples)
     return _verify_sampler(options, report) if options.target else _verify_built_in(options, report)
 
 

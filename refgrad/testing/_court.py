@@ -1,186 +1,178 @@
-"""What a verdict rests on: the exact answer, how an honest sampler scatters around it, and the rules of decision."""
+"""The rules of decision: from the sums so far to "wrong", "right" or to go on; and the verdict."""
+
+from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from refgrad import exact
 from refgrad.distributions._array import Array
-from refgrad.estimators import Estimator, Reinforce
-from refgrad.exact._factors import check_count, configurations, count, factors
-from refgrad.testing.evidence import Evidence
+from refgrad.testing._battery import Sharing
+from refgrad.testing._expected import Expected, Settings
+from refgrad.testing.evidence import MEAN_SHARE, Evidence
 from refgrad.testing.problems import Problem
 from refgrad.testing.verdict import Verdict
 
-LARGEST = 2**16  # configurations of a problem
+EARLIEST = 2**14  # samples before "right", if there are as many: a small bias has a chance to show
 
 
 @dataclass(frozen=True, eq=False)
-class Batch:
-    """What one call returned: rows (n, d) in float64, and the precision that they came in."""
+class Sums:
+    """All that is kept of the rows so far; it streams, it adds up, and it can be saved.
 
-    rows: Array
-    precision: float
+    Parameters
+    ----------
+    evidence : Evidence
+        Of the features.
+    sharing : Sharing
+    fixed : (m,) ndarray of float64
+        Value of a feature that has not varied yet; NaN for one that has.
+    """
 
-
-@dataclass
-class Seen:
-    """Least and largest value of each component."""
-
-    low: Array
-    high: Array
+    evidence: Evidence
+    sharing: Sharing
+    fixed: Array
 
     @classmethod
-    def of(cls, size: int) -> "Seen":
-        return cls(np.full(size, np.inf), np.full(size, -np.inf))
+    def begin(cls, expected: Expected) -> Sums:
+        return cls(Evidence(expected.covariance), Sharing(), np.full(len(expected.target), np.inf))
 
-    def add(self, rows: Array) -> None:
-        if len(rows):
-            self.low, self.high = np.minimum(self.low, rows.min(axis=0)), np.maximum(self.high, rows.max(axis=0))
+    def add(self, features: Array, expected: Expected) -> Sums:
+        """Return the sums with the features (n, m) of one more call."""
+        size = len(expected.center)
+        fixed = np.where(np.isinf(self.fixed), features[0], self.fixed)
+        still = np.flatnonzero(~np.isnan(fixed))
+        if len(still):
+            fixed[still] = np.where((features[:, still] == fixed[still]).all(axis=0), fixed[still], np.nan)
+        variance = expected.covariance.diagonal()[:size]
+        return Sums(self.evidence.add(features), self.sharing.add(features[:, :size], variance), fixed)
 
 
 @dataclass(frozen=True, eq=False)
 class Court:
-    """What is known of a problem before the first sample: the answer, and how an honest sampler scatters."""
+    """What decides on one problem."""
 
     problem: Problem
-    exact: Array  # (d,)
-    covariance: Array  # (d, d), positive definite
-    alpha: float
-    tolerance: float  # in units of the gradient
-    rounding: float  # of a component that never varies
-    patience: int  # no verdict before
-    complete: int  # samples after which no configuration is still to be seen
-    assumes: str
+    expected: Expected
+    settings: Settings
+    weight: int  # samples in a row
 
-    @classmethod
-    def open(
-        cls, problem: Problem, pilot: Batch, tolerance: float, alpha: float, estimator: Estimator | None
-    ) -> "Court":
-        q, f = problem.q, problem.f
-        answer = problem.gradient.ravel()
-        parts = factors(q)
-        check_count(count(parts), LARGEST, "a problem for a black box")
-        z, log_prob = configurations(parts, np.arange(count(parts)))
-        probs, values = np.exp(log_prob), np.asarray(f(z), float)
-        moments = exact.moments(estimator or Reinforce(), q, f)
-        reference = moments.covariance.reshape(answer.size, answer.size)
-        # Cauchy-Schwarz: no gradient exceeds the spread of f times that of the score, whose square is p (1 - p).
-        spread = np.sqrt(probs @ (values - probs @ values) ** 2)
-        widest = max(np.sqrt(part.probs * -np.expm1(part.log_probs)).max() for part in parts)
-        allowed = tolerance * max(np.abs(answer).max(), 0.1 * spread * widest)
-        scale = np.abs(answer).max() + np.sqrt(probs @ values**2)
-        finite = pilot.rows[np.isfinite(pilot.rows).all(axis=1)]
-        scatter = np.cov(finite, rowvar=False).reshape(reference.shape) if finite.shape[0] > 1 else 0 * reference
-        # Where f is zero everywhere its scale is that of the estimates.
-        floor = max(0.01 * allowed, 64 * pilot.precision * scale) ** 2 or scatter.trace() or 1.0
-        log_limit = -np.log(alpha)
-        if estimator is None:
-            covariance = _larger(reference + floor * np.eye(answer.size), scatter)
-            patience = int(np.ceil(8 * log_limit / _rarest(z, probs, values, q)))
-            assumes = f"the larger of REINFORCE's exact covariance and that of a pilot of {len(pilot.rows):,} samples"
-        else:
-            covariance = _with_null(reference, scatter) + floor * np.eye(answer.size)
-            patience, assumes = 0, f"the exact covariance of {estimator!r}"
-        return cls(
-            problem=problem,
-            exact=answer,
-            covariance=covariance,
-            alpha=alpha,
-            tolerance=allowed or floor**0.5,
-            rounding=64 * pilot.precision * scale,
-            patience=patience,
-            complete=int(np.ceil(log_limit / probs[probs > 0].min())),
-            assumes=assumes,
-        )
-
-    @staticmethod
-    def not_finite(batch: Batch) -> tuple[str | None, str]:
-        """Say "wrong" if any estimate is a NaN or an infinity."""
-        wrong: Any = ~np.isfinite(batch.rows).all(axis=1)
-        if not wrong.any():
+    def judge(self, sums: Sums, last: bool) -> tuple[str | None, str]:
+        """Decide, or say None to go on; `last` tells that no more samples can come before the next look."""
+        expected, evidence = self.expected, sums.evidence
+        constant = ~np.isnan(sums.fixed)
+        off = constant & (np.abs(sums.fixed) > expected.rounding)
+        if off.any() and evidence.n >= expected.complete:
+            return "wrong", f"{self.name(int(np.argmax(off)))} never varies, and is not {self._answer()}"
+        ripe = expected.ready <= evidence.n
+        if self.log_evidence(sums) >= self._limit():
+            return "wrong", f"the mean{' or the covariance' * expected.second} is not {self._answer()}"
+        if self.log_sharing(sums) >= self._limit(rest=True):
+            return "wrong", "rows of one call are not independent: they share noise, or each depends on those before"
+        if not last and evidence.n * self.weight < EARLIEST:
             return None, ""
-        first = int(np.argmax(wrong))
-        share = f"{np.sum(wrong):,} of {len(wrong):,} estimates ({np.mean(wrong):.2%})"
-        return "wrong", f"{share} are not finite; the first is {batch.rows[first].tolist()}"
-
-    def judge(self, evidence: Evidence, seen: Seen) -> tuple[str | None, str]:
-        """Decide, or say None to go on."""
-        log_limit = -np.log(self.alpha)
-        if evidence.n < self.patience:
-            return None, f"{self.patience:,} samples are needed before a verdict: rare outcomes carry the variance"
-        constant = (seen.low == seen.high) & (evidence.n >= self.complete)
-        off = constant & (np.abs(seen.low - self.exact) > self.rounding)
-        if off.any():
-            index = self._index(int(np.argmax(off)))
-            return "wrong", f"component {index} never varies, and is not the exact gradient"
-        if evidence.log_against_zero() >= log_limit:
-            return "wrong", "the mean is not the exact gradient"
-        if all(constant[j] or evidence.within(self.tolerance, j, log_limit) for j in range(len(self.exact))):
-            return "right", "the bias of every component is within the tolerance"
+        if not ripe.all():
+            most = int(expected.ready.max()) * self.weight
+            return None, f"rare outcomes carry the variance: {most:,} samples are needed, or a named estimator"
+        within = evidence.within(expected.allowed, self.settings.log_limit)
+        known = constant & ~off & (evidence.n >= expected.complete)
+        waiting = off & (evidence.n < expected.complete)
+        if ((within & ~waiting) | known).all():
+            return "right", f"the bias of every {'moment' if expected.second else 'component'} is within the tolerance"
         return None, "the samples are spent: neither a bias is shown, nor is every component within the tolerance"
 
-    def verdict(self, outcome: str, reason: str, evidence: Evidence, seen: Seen, seed: int) -> Verdict:
-        """Write down what was decided, and how far the evidence reaches."""
-        n, shape = evidence.n, self.problem.gradient.shape
-        if not n:
-            mean = error = np.full(self.exact.shape, np.nan)
-            hidden, furthest, against = np.inf, 0, 0.0
-        else:
-            mean = np.asarray(evidence.total) / n
-            error = np.sqrt(np.maximum(np.asarray(evidence.squares).diagonal() / n - mean**2, 0) / n)
-            error[seen.low == seen.high] = 0.0
-            hidden = max(self._hidden(evidence, seen, j) for j in range(len(mean)))
-            furthest = int(np.argmax(np.abs(mean) / np.sqrt(self.covariance.diagonal())))
-            against = evidence.log_against_zero() / np.log(10)
-        return Verdict(
-            outcome=outcome,
-            problem=str(self.problem),
-            reason=reason or "no samples were left after the pilot",
-            alpha=self.alpha,
-            tolerance=self.tolerance,
-            n=n,
-            exact=self.problem.gradient,
-            estimate=(self.exact + mean).reshape(shape),
-            standard_error=error.reshape(shape),
-            worst=self._index(furthest),
-            certified=float(hidden),
-            evidence=float(against),
-            assumes=self.assumes,
-            seed=seed,
-        )
+    def log_evidence(self, sums: Sums) -> float:
+        """Log of the evidence against the mean of the features that may be judged already."""
+        ripe = self.expected.ready <= sums.evidence.n
+        if not ripe.any():
+            return 0.0
+        return (sums.evidence if ripe.all() else sums.evidence.part(ripe)).log_against_zero()
 
-    def _hidden(self, evidence: Evidence, seen: Seen, component: int) -> float:
-        """Largest bias of a component that the evidence leaves standing."""
-        if seen.low[component] == seen.high[component] and evidence.n >= self.complete:
-            return float(abs(seen.low[component] - self.exact[component]))
-        return max(map(abs, evidence.interval(component, -np.log(self.alpha))))
+    def log_sharing(self, sums: Sums) -> float:
+        """Log of the evidence that rows of a call depend on each other."""
+        size = len(self.expected.center)
+        mean = np.asarray(sums.evidence.total)[:size] / sums.evidence.n
+        return sums.sharing.log_evidence(mean, self.expected.covariance.diagonal()[:size])
+
+    def _limit(self, rest: bool = False) -> float:
+        """Evidence that convicts: features become ripe in stages, and each has its share of alpha."""
+        stages = 1 if rest else len(np.unique(self.expected.ready))
+        share = 1 - MEAN_SHARE if rest else MEAN_SHARE
+        return self.settings.log_limit + float(np.log(stages / share))
+
+    def _answer(self) -> str:
+        return "that of the named estimator" if self.expected.second else "the exact gradient"
+
+    def name(self, feature: int) -> str:
+        """What a feature is called in a report."""
+        size = len(self.expected.center)
+        if feature < size:
+            return f"component {self._index(feature)}"
+        one, other = (int(index[feature - size]) for index in np.triu_indices(size))
+        return f"covariance of {self._index(one)} and {self._index(other)}"
 
     def _index(self, component: int) -> tuple[int, ...]:
         return tuple(map(int, np.unravel_index(component, self.problem.gradient.shape)))
 
+    def verdict(self, outcome: str, reason: str, sums: Sums, seed: int, **more: Any) -> Verdict:
+        """Write down what was decided, and how far the evidence reaches."""
+        expected, evidence, shape = self.expected, sums.evidence, self.problem.gradient.shape
+        size, n, limit = len(expected.center), sums.evidence.n, self.settings.log_limit
+        if n:
+            mean = np.asarray(evidence.total) / n
+            variance = np.maximum(np.asarray(evidence.squares).diagonal() / n - mean**2, 0)
+            error = np.where(np.isnan(sums.fixed), np.sqrt(variance / n), 0.0)
+            low, high = evidence.interval(limit)
+            hidden = np.maximum(np.abs(low), np.abs(high))
+            hidden = np.where((error == 0) & (n >= expected.complete), np.abs(mean), hidden)
+            off = (low > 0) | (high < 0) | ((error == 0) & (np.abs(mean) > expected.rounding) & (n >= expected.complete))
+        else:
+            mean = error = np.full(len(expected.target), np.nan)
+            hidden, off = np.full(len(mean), np.inf), np.zeros(len(mean), bool)
+        distance = np.abs(mean) / np.sqrt(expected.covariance.diagonal())
+        worst = int(np.nanargmax(distance)) if np.isfinite(distance).any() else 0
+        return Verdict(
+            outcome=outcome,
+            problem=str(self.problem),
+            reason=reason or "no samples were left after the pilot",
+            alpha=self.settings.alpha,
+            tolerance=float(expected.allowed[:size].max()),
+            n=n * self.weight,
+            exact=expected.center.reshape(shape),
+            estimate=(expected.center + mean[:size]).reshape(shape),
+            standard_error=error[:size].reshape(shape),
+            worst=self._index(worst) if worst < size else self._pair(worst),
+            certified=float(hidden[:size].max()),
+            evidence=self.log_evidence(sums) / float(np.log(10)) if n else 0.0,
+            assumes=expected.assumes,
+            seed=seed,
+            off=tuple(self._index(int(j)) for j in np.flatnonzero(off[:size])),
+            notes=expected.notes,
+            **self._second(mean, error) if expected.second else {},
+            **more,
+        )
 
-def _larger(first: Array, second: Array) -> Array:
-    """The least matrix above `first` that is above `second` in every direction where they differ."""
-    root = np.linalg.cholesky(first)
-    inverse = np.linalg.inv(root)
-    roots, axes = np.linalg.eigh(inverse @ second @ inverse.T)
-    turned = root @ axes
-    return turned * np.maximum(roots, 1) @ turned.T
+    def _pair(self, feature: int) -> tuple[int, ...]:
+        size = len(self.expected.center)
+        one, other = (int(index[feature - size]) for index in np.triu_indices(size))
+        return self._index(one) + self._index(other)
+
+    def _second(self, mean: Array, error: Array) -> dict[str, Array]:
+        """Covariances, expected and observed, and their standard errors: each (*event_shape, *event_shape)."""
+        size, shape = len(self.expected.center), self.problem.gradient.shape
+        upper = np.triu_indices(size)
+        target = self.expected.target[size:]
+        found = {
+            "exact_covariance": target,
+            "covariance": target + mean[size:],
+            "covariance_error": error[size:],
+        }
+        filled = {}
+        for name, values in found.items():
+            matrix = np.zeros((size, size))
+            matrix[upper] = matrix.T[upper] = values
+            filled[name] = matrix.reshape(shape + shape)
+        return filled
 
 
-def _with_null(reference: Array, scatter: Array) -> Array:
-    """Where the reference does not vary a correct sampler may: there the pilot's covariance stands in."""
-    roots, axes = np.linalg.eigh(reference)
-    null = axes[:, roots <= 1e-12 * max(roots.max(), 0)]
-    onto = null @ null.T
-    return reference + onto @ scatter @ onto
-
-
-def _rarest(z: Array, probs: Array, values: Array, q: Any) -> float:
-    """Least probability of an outcome that carries 1 % of the variance of REINFORCE in some component."""
-    weights = probs[:, None] * (values[:, None] * q.score(z).reshape(len(z), -1)) ** 2
-    total = weights.sum(axis=0)
-    heavy = (weights >= 0.01 * total) & (total > 0)
-    return float(min(probs[heavy.any(axis=1)], default=1.0))

@@ -6,18 +6,22 @@ With X_i the estimates less the exact gradient, and Sigma the covariance that a 
     e(c) = |I + U / c|**(-1/2) exp(S' (c I + U)**-1 S / 2),
 
 is below 1/alpha for ever with probability 1 - alpha, and so is the mean over several c: Delyon (2009), Howard et al.
-(2020), Robbins' mixture, Ville's inequality.
+(2020), Robbins' mixture, Ville's inequality. Derivation 11.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from refgrad.distributions._array import Array
 
-__all__ = ["Evidence"]
+__all__ = ["MEAN_SHARE", "Evidence", "log_mixture", "log_scalar_mixture"]
 
 MIXTURE = 10.0 ** np.arange(1, 9)
+MEAN_SHARE = 0.9  # of alpha is spent on the mean, the rest on the independence of the rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,72 +35,90 @@ class Evidence:
     n : int
     total : (d,) ndarray of float64
     squares : (d, d) ndarray of float64
+    whiten : (d, d) ndarray of float64, optional
+        Makes the covariance the identity; computed from it.
     """
 
     covariance: Array
     n: int = 0
     total: Array | float = 0.0
     squares: Array | float = 0.0
+    whiten: Any = None
 
-    def add(self, rows: Array) -> "Evidence":
+    def __post_init__(self) -> None:
+        if self.whiten is None:
+            scale = np.sqrt(self.covariance.diagonal())
+            roots, axes = np.linalg.eigh(self.covariance / np.multiply.outer(scale, scale))
+            object.__setattr__(self, "whiten", axes / np.sqrt(roots) / scale[:, None])
+
+    def add(self, rows: Array) -> Evidence:
         """Return the evidence with more rows (m, d)."""
         return replace(
             self, n=self.n + len(rows), total=self.total + rows.sum(axis=0), squares=self.squares + rows.T @ rows
         )
 
+    def part(self, chosen: Any) -> Evidence:
+        """The same of some components: a mask or an index (d,)."""
+        if not self.n:
+            return Evidence(self.covariance[np.ix_(chosen, chosen)])
+        total, squares = np.asarray(self.total)[chosen], np.asarray(self.squares)[np.ix_(chosen, chosen)]
+        return Evidence(self.covariance[np.ix_(chosen, chosen)], self.n, total, squares)
+
     def log_against_zero(self) -> float:
         """Log of the evidence that the mean is not zero; at least log(1/alpha) with probability alpha if it is."""
-        roots, axes = np.linalg.eigh(_correlation(self.covariance))
-        whiten = axes / np.sqrt(roots) / np.sqrt(self.covariance.diagonal())[:, None]
-        total, squares = np.broadcast_to(self.total, len(roots)), np.broadcast_to(self.squares, axes.shape)
-        return _log_mixture(self.n, whiten.T @ total, whiten.T @ squares @ whiten)
+        size = len(self.covariance)
+        total, squares = np.broadcast_to(self.total, size), np.broadcast_to(self.squares, (size, size))
+        return log_mixture(self.n, self.whiten.T @ total, self.whiten.T @ squares @ self.whiten)
 
-    def log_against(self, mean: float, component: int) -> float:
-        """Log of the evidence that one component of the mean is not `mean`."""
-        scale = np.sqrt(self.covariance[component, component])
-        total, square = np.asarray(self.total)[component], np.asarray(self.squares)[component, component]
+    def log_against(self, means: Any) -> Array:
+        """Log of the evidence that each component of the mean, alone, is not that of `means`: (..., d)."""
+        means = np.asarray(means, float)
+        variance, n = self.covariance.diagonal(), max(self.n, 1)
+        size = len(variance)
+        total = np.broadcast_to(self.total, size)
         # Around their own mean first: the sum of squares around another is larger, whatever rounding says.
-        shifted = max(square - total**2 / max(self.n, 1), 0.0) + self.n * (mean - total / max(self.n, 1)) ** 2
-        return _log_mixture(self.n, np.array([(total - self.n * mean) / scale]), np.array([[shifted / scale**2]]))
+        own = np.maximum(np.broadcast_to(self.squares, (size, size)).diagonal() - total**2 / n, 0.0)
+        shifted = own + self.n * (means - total / n) ** 2
+        used = (shifted / variance + 2 * self.n) / 3
+        return log_scalar_mixture((total - self.n * means) / np.sqrt(variance), used)
 
-    def within(self, tolerance: float, component: int, log_limit: float) -> bool:
-        """Whether the confidence sequence of one component of the mean lies within the tolerance."""
-        if abs(np.asarray(self.total)[component]) >= self.n * tolerance:
-            return False
-        return all(self.log_against(side * tolerance, component) >= log_limit for side in (-1, 1))
+    def within(self, allowed: Any, log_limit: float) -> Any:
+        """Whether the confidence sequence of each component of the mean lies within what is allowed: (d,) of bool."""
+        allowed = np.asarray(allowed, float)
+        inside = np.abs(np.broadcast_to(self.total, allowed.shape)) < self.n * allowed
+        return inside & (self.log_against(np.stack([-allowed, allowed])) >= log_limit).all(axis=0)
 
-    def interval(self, component: int, log_limit: float) -> tuple[float, float]:
-        """Values of one component of the mean that the evidence leaves standing, from the confidence sequence."""
-        from scipy.optimize import brentq  # noqa: PLC0415  (loaded when needed)
-
-        center = float(np.asarray(self.total)[component] / self.n)
-        step = float(np.sqrt(self.covariance[component, component] / self.n))
-
-        def excess(mean: float) -> float:
-            return self.log_against(mean, component) - log_limit
-
+    def interval(self, log_limit: float) -> tuple[Array, Array]:
+        """Ends of the confidence sequence of each component of the mean: (d,) and (d,)."""
+        center = np.broadcast_to(self.total, len(self.covariance)) / max(self.n, 1)
+        step = np.sqrt(self.covariance.diagonal() / max(self.n, 1))
         ends = []
         for side in (-1, 1):
-            reach = step
-            while excess(center + side * reach) < 0:
-                reach *= 2
-                if reach > step * 1e6:
-                    ends.append(side * np.inf)
+            inner, outer = np.zeros_like(step), step.copy()
+            for _ in range(60):
+                short = self.log_against(center + side * outer) < log_limit
+                inner, outer = np.where(short, outer, inner), np.where(short, 2 * outer, outer)
+                if not short.any():
                     break
-            else:
-                ends.append(float(brentq(excess, center, center + side * reach, xtol=1e-4 * step)))
+            for _ in range(30):
+                middle = (inner + outer) / 2
+                short = self.log_against(center + side * middle) < log_limit
+                inner, outer = np.where(short, middle, inner), np.where(short, outer, middle)
+            ends.append(center + side * np.where(short & (outer > step * 2.0**50), np.inf, outer))
         return ends[0], ends[1]
 
 
-def _correlation(covariance: Array) -> Array:
-    scale = np.sqrt(covariance.diagonal())
-    return covariance / np.multiply.outer(scale, scale)
-
-
-def _log_mixture(n: int, total: Array, squares: Array) -> float:
-    """Log of the mean of e(c), for rows whose covariance is the identity."""
+def log_mixture(n: int, total: Array, squares: Array) -> float:
+    """Log of the mean of e(c), for rows whose covariance is the identity: Eq. 11.3."""
     roots, axes = np.linalg.eigh((squares + 2 * n * np.eye(len(total))) / 3)
     along = (axes.T @ total) ** 2
     c = MIXTURE[:, None]
     logs = (along / (c + roots) - np.log1p(roots / c)).sum(axis=1) / 2
     return float(np.logaddexp.reduce(logs) - np.log(len(logs)))
+
+
+def log_scalar_mixture(total: Any, used: Any) -> Array:
+    """The same of one number: its sum S and U of shape (...), for rows of variance one."""
+    c = MIXTURE.reshape(-1, *np.ones(np.ndim(used), int))
+    logs = (np.square(total) / (c + used) - np.log1p(used / c)) / 2
+    return np.logaddexp.reduce(logs, axis=0) - np.log(len(MIXTURE))

@@ -1,6 +1,6 @@
 """What a check says, and the report of it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -41,9 +41,17 @@ class Verdict:
         Decimal logarithm of the evidence against an unbiased sampler; wrong at `-log10(alpha)`.
     assumes : str
         Whose covariance the rate rests on.
+    seed : int
     causes : tuple of str
         Known mistakes that fit, the best first.
-    seed : int
+    off : tuple of tuple of int
+        Components that are not the exact gradient, each judged alone.
+    notes : tuple of str
+        What the problem cannot show, or the check could not do.
+    battery : bool
+        Decided by what was returned, not by its mean: numbers that are not finite, rows that are not independent.
+    exact_covariance, covariance, covariance_error : (*event_shape, *event_shape) ndarray of float64, or None
+        Where second moments were compared.
     """
 
     outcome: str
@@ -60,36 +68,82 @@ class Verdict:
     evidence: float
     assumes: str
     seed: int
-    causes: tuple[str, ...] = field(default=())
+    causes: tuple[str, ...] = ()
+    off: tuple[tuple[int, ...], ...] = ()
+    notes: tuple[str, ...] = ()
+    battery: bool = False
+    exact_covariance: Array | None = None
+    covariance: Array | None = None
+    covariance_error: Array | None = None
+
+    def raised(self) -> "Verdict":
+        """Return the verdict if it is "right".
+
+        Raises
+        ------
+        AssertionError
+            If it is "wrong"; the message is the report.
+        Undecided
+            If it is "undecided".
+        """
+        if self.outcome == "wrong":
+            raise AssertionError(str(self))
+        if self.outcome == "undecided":
+            raise Undecided(str(self))
+        return self
 
     def __str__(self) -> str:
-        lines = [
-            f"{self.outcome}: {self.problem}, {self.n:,} samples",
-            f"  {self.reason}",
-            f"  {'component':<12}{'exact':>13}{'estimate':>13}{'std. error':>13}{'off by':>10}",
-        ]
-        for index in np.ndindex(*self.exact.shape):
-            off = self.estimate[index] - self.exact[index]
-            percent = f"{100 * off / self.exact[index]:+.1f} %" if self.exact[index] else f"{off:+.1e}"
-            percent = percent if np.isfinite(off) else "-"
-            mark = "  <- worst" if index == self.worst and self.outcome != "right" else ""
-            name = f"[{', '.join(map(str, index))}]"
-            lines.append(
-                f"  {name:<12}{self.exact[index]:>13.6f}{self.estimate[index]:>13.6f}"
-                f"{self.standard_error[index]:>13.6f}{percent:>10}{mark}"
-            )
-        lines += [
-            f"  bias that could still hide: {self.certified:.2g} (tolerance {self.tolerance:.2g})",
-            f"  evidence of a bias: 10^{self.evidence:.1f}; 'wrong' needs 10^{-np.log10(self.alpha):.1f}",
-            f"  assumes {self.assumes}",
-        ]
+        what = "samples" if self.alpha else "nodes"
+        lines = [f"{self.outcome}: {self.problem}, {self.n:,} {what}", f"  {self.reason}"]
+        lines += [f"  {'component':<16}{'exact':>13}{'estimate':>13}{'std. error':>13}{'off by':>10}"]
+        lines += [self._line(index) for index in np.ndindex(*self.exact.shape)]
+        if self.covariance is not None:
+            lines += [f"  {'covariance':<16}{'exact':>13}{'estimate':>13}{'std. error':>13}{'off by':>10}"]
+            lines += [self._line_of_pair(pair) for pair in self._pairs()]
+        lines.append(f"  bias that could still hide: {self.certified:.2g} (tolerance {self.tolerance:.2g})")
+        if self.alpha and not self.battery:
+            limit = -np.log10(self.alpha)
+            lines.append(f"  evidence of a bias: 10^{self.evidence:.1f}; 'wrong' needs 10^{limit:.1f}")
+        lines.append(f"  assumes {self.assumes}")
+        lines += [f"  note: {note}" for note in self.notes]
         lines += [f"  fits: {cause}" for cause in self.causes]
-        lines.append(f"  repeat with alpha={self.alpha:g}, seed={self.seed}")
+        if self.alpha:
+            lines.append(f"  repeat with alpha={self.alpha:g}, seed={self.seed}")
         return "\n".join(lines)
+
+    def _line(self, index: tuple[int, ...]) -> str:
+        mark = ""
+        if self.outcome != "right":
+            mark = "  <- worst" if index == self.worst else "  <- off" if index in self.off else ""
+        return _columns(index, self.exact[index], self.estimate[index], self.standard_error[index]) + mark
+
+    def _pairs(self) -> list[tuple[int, ...]]:
+        """The variances and, if it is the worst, a covariance."""
+        own = [index + index for index in np.ndindex(*self.exact.shape)]
+        return own if self.worst in own or len(self.worst) == self.exact.ndim else [*own, self.worst]
+
+    def _line_of_pair(self, pair: tuple[int, ...]) -> str:
+        assert self.exact_covariance is not None
+        assert self.covariance is not None
+        assert self.covariance_error is not None
+        mark = "  <- worst" if pair == self.worst and self.outcome != "right" else ""
+        return _columns(pair, self.exact_covariance[pair], self.covariance[pair], self.covariance_error[pair]) + mark
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON can hold them: numbers that are not finite become null."""
         return {name: _plain(value) for name, value in vars(self).items()}
+
+
+def _columns(index: tuple[int, ...], exact: float, estimate: float, error: float) -> str:
+    off = estimate - exact
+    percent = f"{100 * off / exact:+.1f} %" if abs(exact) > 1e-6 * abs(off) else f"{off:+.1e}"
+    percent = percent if np.isfinite(off) else "-"
+    name = f"[{', '.join(map(str, index))}]"
+    return f"  {name:<16}{_number(exact)}{_number(estimate)}{_number(error)}{percent:>10}"
+
+
+def _number(value: float) -> str:
+    return f"{value:>13.6f}" if value == 0 or abs(value) >= 1e-4 else f"{value:>13.2e}"
 
 
 def _plain(value: Any) -> Any:

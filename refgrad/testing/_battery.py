@@ -1,0 +1,125 @@
+"""What is looked at beside the mean: finite numbers, the generator, rows that are not independent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from refgrad.distributions._array import Array
+from refgrad.testing._sampler import Batch
+from refgrad.testing.evidence import MEAN_SHARE, log_scalar_mixture
+
+CHUNKS = 64  # of a call, whose sums are compared
+
+
+def not_finite(batch: Batch, where: str) -> str | None:
+    """Count the estimates that are NaN or infinite, and show the first."""
+    # A sum is finite unless an entry is not, or the sum overflows.
+    with np.errstate(invalid="ignore", over="ignore"):
+        if np.isfinite(batch.rows.sum()):
+            return None
+    wrong: Any = ~np.isfinite(batch.rows).all(axis=1)
+    if not wrong.any():
+        return None
+    first = int(np.argmax(wrong))
+    share = f"{np.sum(wrong):,} of {len(wrong):,} estimates ({np.mean(wrong):.2%}) are not finite"
+    return f"{share} in {where}; the first, row {first}, is {batch.rows[first].tolist()}"
+
+
+def generator_fault(first: Batch, second: Batch, again: Batch, alpha: float) -> str | None:
+    """Say what is wrong with the use of the generator: `first` and `again` had the same one, `second` another."""
+    rows = np.concatenate([first.rows, second.rows])
+    if (rows == rows[0]).all():
+        return None
+    same = np.array_equal(first.rows, second.rows)
+    if same and _log_chance(first.rows) <= np.log((1 - MEAN_SHARE) * alpha):
+        return "two calls with different generators return the same rows: the generator is seeded inside the call"
+    if first.used or second.used:
+        return None
+    if np.array_equal(first.rows, again.rows):
+        return "the generator is not drawn from, only copied: the next call with it would repeat the same rows"
+    return "the generator is ignored: rows vary, but nothing was drawn from it, so that no seed repeats this"
+
+
+def repeated_rows(first: Batch, second: Batch, log_most: float, alpha: float) -> str | None:
+    """Say whether every row of a call is the same, though calls differ, and honest rows would vary."""
+    alike = all((batch.rows == batch.rows[0]).all() for batch in (first, second))
+    if alike and (first.rows[0] != second.rows[0]).any() and len(first.rows) * log_most <= np.log(alpha):
+        return "all rows of a call are the same: a mean over the rows? then say rows=M, and return it once"
+    return None
+
+
+def lag_evidence(rows: Array, covariance: Array) -> tuple[float, int]:
+    """Log of the evidence that rows (n, d), which should have mean zero, depend on earlier ones; and the lag.
+
+    Products of a component with itself, k rows before, have mean zero given the past and a variance that is known:
+    the same test as that of the mean, for all k at once. Eq. 11.6.
+    """
+    n = len(rows)
+    x = rows / np.sqrt(covariance.diagonal())
+    mean = x.mean(axis=0)
+    size = 1 << (2 * n - 1).bit_length()
+    products, squares = (_correlation(a, size)[1:n] for a in (x, x**2))
+    left = n - np.arange(1, n)[:, None]
+    known = np.cumsum(x**2, axis=0)[::-1][1:]  # of the first n - k rows
+    # A mean that is off is judged elsewhere: what it explains is taken away.
+    total = np.maximum(products - left * mean**2, 0.0)
+    logs = log_scalar_mixture(total, (np.maximum(squares, 0) + 2 * known) / 3)
+    lag = int(np.argmax(logs.max(axis=1))) + 1
+    return float(np.logaddexp.reduce(logs, axis=None) - np.log(logs.size)), lag
+
+
+@dataclass(frozen=True, eq=False)
+class Sharing:
+    """Sums over calls that tell whether the rows of one call share something: Eq. 11.7.
+
+    Parameters
+    ----------
+    total, squares, known : (d,) ndarray of float64
+        Of each chunk of a call times the sum of those before it; of the square of that; of its variance, if rows are
+        independent.
+    pairs : float
+        How many pairs of rows these products hold.
+    """
+
+    total: Array | float = 0.0
+    squares: Array | float = 0.0
+    known: Array | float = 0.0
+    pairs: float = 0.0
+
+    def add(self, rows: Array, variance: Array) -> Sharing:
+        """Return the sums with one more call (n, d)."""
+        n = len(rows)
+        begins = np.unique(np.linspace(0, n, CHUNKS, endpoint=False).astype(int))
+        sums = np.add.reduceat(rows, begins) / np.sqrt(variance)
+        sizes = np.diff(begins, append=n)
+        before = np.cumsum(sums, axis=0) - sums
+        products = sums * before
+        return replace(
+            self,
+            total=self.total + products.sum(axis=0),
+            squares=self.squares + (products**2).sum(axis=0),
+            known=self.known + sizes @ before**2,
+            pairs=self.pairs + (n**2 - float(sizes @ sizes)) / 2,
+        )
+
+    def log_evidence(self, mean: Array, variance: Array) -> float:
+        """Log of the evidence that rows of a call are positively correlated; what a mean explains is taken away."""
+        total = np.maximum(self.total - self.pairs * mean**2 / variance, 0.0)
+        logs = log_scalar_mixture(total, (np.asarray(self.squares) + 2 * np.asarray(self.known)) / 3)
+        return float(np.logaddexp.reduce(logs) - np.log(logs.size))
+
+
+def _correlation(x: Array, size: int) -> Array:
+    """Sums of products of each column with itself, k rows before: (n, d)."""
+    return np.asarray(np.fft.irfft(np.abs(np.fft.rfft(x, size, axis=0)) ** 2, size, axis=0)[: len(x)])
+
+
+def _log_chance(rows: Array) -> float:
+    """Log of the probability that a shuffle of the rows leaves their order as it is."""
+    from scipy.special import gammaln  # noqa: PLC0415  (loaded when needed)
+
+    _, counts = np.unique(rows, axis=0, return_counts=True)
+    return float(gammaln(counts + 1).sum() - gammaln(len(rows) + 1))

@@ -1,0 +1,184 @@
+"""Somebody's sampler: how it is called, what it may return, and how that is read as rows of the gradient in the logits."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from refgrad.distributions._array import Array
+from refgrad.testing.problems import Problem
+
+__all__ = ["Batch", "Form", "Sampler", "SamplerError", "Source", "read"]
+
+Sampler = Callable[[Problem, int, "np.random.Generator"], Any]
+
+SLOW = 20.0  # seconds of one call that are worth a warning
+
+
+class SamplerError(RuntimeError):
+    """The sampler raised; the message names the call, and the exception is the cause."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a sampler returns, as its author has it.
+
+    Parameters
+    ----------
+    rows : int or None
+        None: n rows a call. A number: the mean over that many rows a call, of shape (*event_shape,).
+    wrt : {"logits", "probs"}
+        What the gradient is taken in.
+    loss : bool
+        Whether it is the gradient of -f.
+
+    Raises
+    ------
+    ValueError
+        If one of these makes no sense.
+    """
+
+    rows: int | None = None
+    wrt: str = "logits"
+    loss: bool = False
+
+    def __post_init__(self) -> None:
+        if self.rows is not None and (not isinstance(self.rows, (int, np.integer)) or self.rows < 1):
+            raise ValueError(f"rows needs to be None or a whole number of at least 1, but is {self.rows!r}")
+        if self.wrt not in {"logits", "probs"}:
+            raise ValueError(f"wrt needs to be 'logits' or 'probs', but is {self.wrt!r}")
+
+    @property
+    def weight(self) -> int:
+        """Samples that stand behind one row."""
+        return self.rows or 1
+
+    def in_logits(self, problem: Problem, rows: Array) -> Array:
+        """Carry rows (n, *event_shape) over to the gradient of f in the logits."""
+        if self.loss:
+            rows = -rows
+        if self.wrt == "logits":
+            return rows
+        probs = problem.q.probs
+        if problem.family == "bernoulli":
+            return rows * probs * problem.q.score(np.ones(probs.shape))
+        inner = (probs * rows).sum(axis=-1, keepdims=True)
+        return probs * (rows - inner)
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """What one call returned: rows (n, d) in float64, the precision that they came in, and whether `rng` was used."""
+
+    rows: Array
+    precision: float
+    used: bool
+
+
+class Source:
+    """A sampler on a problem: every call has a generator of its own, which follows from the seed and its number.
+
+    Parameters
+    ----------
+    sampler : callable
+    problem : Problem
+    seed : int
+    form : Form
+    """
+
+    def __init__(self, sampler: Sampler, problem: Problem, seed: int = 0, form: Form | None = None) -> None:
+        self.sampler, self.problem, self.seed, self.form = sampler, problem, seed, form or Form()
+        self.name = getattr(sampler, "__name__", type(sampler).__name__)
+        self._warned = False
+
+    def draw(self, n: int, *call: int) -> Batch:
+        """Ask for n rows; `call` numbers the call, and its generator is `default_rng([seed, *call])`.
+
+        Raises
+        ------
+        SamplerError
+            If the sampler raises.
+        TypeError, ValueError
+            If it returns no real numbers, or another shape.
+        """
+        rng = np.random.default_rng([self.seed, *call])
+        state = _state(rng)
+        if self.form.rows is None:
+            where = self._where(n, call)
+            rows, precision = self._read(self._call(n, rng, where), n, where)
+        else:
+            where = self._where(self.form.rows, call)
+            read = [self._read(self._call(self.form.rows, rng, where), None, where) for _ in range(n)]
+            rows, precision = np.stack([row for row, _ in read]), max(precision for _, precision in read)
+        # A value that is not finite stays one: the caller counts it.
+        with np.errstate(invalid="ignore", over="ignore"):
+            rows = self.form.in_logits(self.problem, rows)
+        return Batch(rows.reshape(n, -1), precision, _state(rng) != state)
+
+    def _where(self, n: int, call: tuple[int, ...]) -> str:
+        number = ", ".join(map(str, (self.seed, *call)))
+        return f"{self.name}({self.problem}, n={n}, rng=default_rng([{number}]))"
+
+    def _call(self, n: int, rng: np.random.Generator, where: str) -> Any:
+        began = time.monotonic()
+        try:
+            returned = self.sampler(self.problem, n, rng)
+        except Exception as error:
+            raise SamplerError(f"{where} raised {type(error).__name__}: {error}") from error
+        took = time.monotonic() - began
+        if took > SLOW and not self._warned:
+            self._warned = True
+            warnings.warn(
+                f"{where} took {took:.0f} s; a check makes some hundred calls: pass max_samples or max_seconds to bound it",
+                stacklevel=4,
+            )
+        return returned
+
+    def _read(self, returned: Any, n: int | None, where: str) -> tuple[Array, float]:
+        """Check what a call returned; n is None where a mean is asked for."""
+        event = self.problem.q.event_shape
+        if n is None:
+            return read(returned, event, where, "the mean of its rows of the gradient")
+        what = f"one estimate of the gradient for each of n = {n} repetitions"
+        hint = "; if that is the mean over the repetitions, say rows=M for a mean over M rows a call"
+        return read(returned, (n, *event), where, what, {event: hint})
+
+
+def read(
+    returned: Any, shape: tuple[int, ...], where: str, what: str, hints: dict[tuple[int, ...], str] | None = None
+) -> tuple[Array, float]:
+    """Check what a call returned, and convert it to float64; tell also the precision that it came in.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If these are no real numbers, or of another shape; a known shape adds its hint.
+    """
+    if getattr(returned, "requires_grad", False):
+        raise TypeError(
+            f"{where} needs to return numbers, but returned a tensor that requires grad; return it detached"
+        )
+    if hasattr(returned, "cpu"):
+        returned = returned.cpu()
+    try:
+        estimates = np.asarray(returned)
+    except Exception as error:
+        kind = type(returned).__name__
+        raise TypeError(f"{where} needs to return real numbers, but returned a {kind}: {error}") from error
+    if estimates.dtype.kind not in "buif":
+        raise TypeError(f"{where} needs to return real numbers, but returned dtype {estimates.dtype}")
+    if estimates.shape != shape:
+        hint = (hints or {}).get(estimates.shape, "")
+        raise ValueError(f"{where} needs to return shape {shape}, {what}, but returned shape {estimates.shape}{hint}")
+    precision = np.finfo(estimates.dtype).eps if estimates.dtype.kind == "f" else np.finfo(float).eps
+    return estimates.astype(np.float64), float(precision)
+
+
+def _state(rng: np.random.Generator) -> tuple[Any, int]:
+    """What changes when a generator is drawn from, or spawns."""
+    return rng.bit_generator.state, rng.bit_generator.seed_seq.n_children_spawned  # type: ignore[attr-defined]

@@ -1,0 +1,161 @@
+"""The state of a long check on a file: stopped at any moment, it goes on and ends with the same bits.
+
+The file is JSON: for each problem what the check is (its options, the problem, a digest of the pilot's rows), how many
+calls are done, and the sums. Numbers are written so that they are read back to the bit, and the generator of a call
+follows from the seed and the number of the call. A new file takes the place of the old one at once, or not at all.
+Nothing is unpickled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from refgrad.testing._battery import Sharing
+
+if TYPE_CHECKING:
+    from refgrad.testing._court import Court, Sums
+    from refgrad.testing._sampler import Batch, Source
+
+__all__ = ["Saved"]
+
+FORMAT, VERSION = "refgrad-state", 1
+SECONDS = 5.0  # between two writes, where no look asks for one
+
+
+class Saved:
+    """One problem's part of a state file.
+
+    Parameters
+    ----------
+    path : Path
+    checks : dict
+        What the file holds, by problem.
+    identity : dict
+        What makes it this check and no other.
+    """
+
+    def __init__(self, path: Path, checks: dict[str, Any], identity: dict[str, Any]) -> None:
+        self.path, self.checks, self.identity = path, checks, identity
+        self.written = -np.inf
+
+    @classmethod
+    def open(cls, path: str | Path, source: Source, court: Court, pilot: Batch) -> Saved:
+        """Read the file, if there is one, and see that it is whole and of this check.
+
+        Raises
+        ------
+        ValueError
+            If it is damaged, no state, or the state of another check.
+        """
+        path = Path(path)
+        saved = cls(path, _read(path), _identity(source, court, pilot))
+        found = saved.checks.get(str(source.problem))
+        if found is not None and found["identity"] != saved.identity:
+            name, there, here = next(
+                (key, found["identity"].get(key), value)
+                for key, value in saved.identity.items()
+                if found["identity"].get(key) != value
+            )
+            raise ValueError(
+                f"{path} holds the state of another check of {source.problem}: its {name} is {there}, here it is {here}; "
+                "give another file, or delete it to begin anew"
+            )
+        return saved
+
+    def restore(self, begun: Sums) -> tuple[int, Sums] | None:
+        """How many calls are done, and the sums after them; None if nothing was kept."""
+        found = self.checks.get(self.identity["problem"])
+        if found is None:
+            return None
+        try:
+            kept = {name: np.array([float.fromhex(x) for x in values]) for name, values in found["sums"].items()}
+            size = len(begun.fixed)
+            evidence = replace(
+                begun.evidence, n=int(found["n"]), total=kept["total"], squares=kept["squares"].reshape(size, size)
+            )
+            sharing = Sharing(
+                **{f.name: kept[f"sharing_{f.name}"] for f in fields(Sharing) if f.name != "pairs"},
+                pairs=float(kept["sharing_pairs"][0]),
+            )
+            return int(found["calls"]), replace(begun, evidence=evidence, sharing=sharing, fixed=kept["fixed"])
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ValueError(f"{self.path} needs the sums of a check, but holds something else: {error!r}") from error
+
+    def keep(self, calls: int, sums: Sums, now: bool) -> None:
+        """Write the sums after so many calls, at once or when the last writing is a while ago."""
+        if not now and time.monotonic() - self.written < SECONDS:
+            return
+        arrays = {"total": sums.evidence.total, "squares": sums.evidence.squares, "fixed": sums.fixed}
+        arrays |= {f"sharing_{f.name}": getattr(sums.sharing, f.name) for f in fields(Sharing)}
+        self.checks[self.identity["problem"]] = {
+            "identity": self.identity,
+            "calls": calls,
+            "n": sums.evidence.n,
+            "sums": {name: [x.hex() for x in np.ravel(value).tolist()] for name, value in arrays.items()},
+        }
+        _write(self.path, self.checks)
+        self.written = time.monotonic()
+
+
+def _identity(source: Source, court: Court, pilot: Batch) -> dict[str, Any]:
+    """Everything that the bits of a check depend on."""
+    problem, settings, form = source.problem, court.settings, source.form
+    return {
+        "problem": str(problem),
+        "logits": _digest(problem.logits),
+        "gradient": _digest(problem.gradient),
+        "moments": court.expected.second,
+        "estimator": repr(settings.estimator),
+        "tolerance": settings.tolerance,
+        "alpha": settings.alpha,
+        "max_samples": settings.max_samples,
+        "seed": source.seed,
+        "rows": form.rows,
+        "wrt": form.wrt,
+        "loss": form.loss,
+        "sampler": source.name,
+        "covariance": _digest(court.expected.covariance),
+        "pilot of the sampler": _digest(pilot.rows),
+    }
+
+
+def _digest(values: Any) -> str:
+    return hashlib.sha256(np.ascontiguousarray(values, float).tobytes()).hexdigest()[:16]
+
+
+def _checksum(checks: Any) -> str:
+    return hashlib.sha256(json.dumps(checks, sort_keys=True).encode()).hexdigest()
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        kind = found["format"], found["version"]
+        checks, checksum = found["checks"], found["checksum"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is damaged, or no state of a check ({error}); delete it to begin anew") from error
+    if kind != (FORMAT, VERSION):
+        raise ValueError(f"{path} needs to be {FORMAT} version {VERSION}, but is {kind[0]} version {kind[1]}")
+    if checksum != _checksum(checks):
+        raise ValueError(f"{path} is damaged: its checksum does not fit; delete it to begin anew")
+    return dict(checks)
+
+
+def _write(path: Path, checks: dict[str, Any]) -> None:
+    whole = {"format": FORMAT, "version": VERSION, "checksum": _checksum(checks), "checks": checks}
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    with beside.open("w", encoding="utf-8") as file:
+        json.dump(whole, file)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
