@@ -15,6 +15,8 @@ from refgrad.distributions._array import Array
 from refgrad.exact._factors import Factor, configurations, count
 from refgrad.exact._rules import Rule
 
+SATURATED = 40.0  # exp(-40) is below the rounding of 1
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -127,20 +129,31 @@ class Plan:
 
         softplus = -log_expit(-coordinates)
         if not self.reduced:
-            return np.log(-log_expit(coordinates))
+            return _log_softplus(-coordinates)
         if not coordinates.shape[1]:
             return np.zeros((len(coordinates), 1))
         # Given the first j ratios with sum S, P(ratio > x) = ((1 + S) / (1 + S + x))**(j + 1): Eq. 00.6.
         log_sum, log_ratios = np.zeros(len(coordinates)), []
         for j in range(coordinates.shape[1]):
             exponent = softplus[:, j] / (j + 1)
-            log_ratio = log_sum + exponent + np.log(-np.expm1(-exponent))
+            # log(1 - exp(-exponent)), which is log(exponent) where that is below the rounding of 1.
+            small = coordinates[:, j] < -SATURATED
+            rest = np.log(-np.expm1(-np.where(small, 1.0, exponent)))
+            log_ratio = log_sum + exponent + np.where(small, coordinates[:, j] - np.log(j + 1), rest)
             log_ratios.append(log_ratio)
             log_sum = np.logaddexp(log_sum, log_ratio)
         ratios = np.stack([*log_ratios, np.zeros(len(coordinates))], axis=1)
         place = np.arange(ratios.shape[1])
         source = np.where(place == reference[:, None], len(place) - 1, place - (place > reference[:, None]))
         return np.take_along_axis(ratios, source, axis=1)
+
+
+def _log_softplus(x: Array) -> Array:
+    """log(log(1 + exp(x))), which is x where exp(x) is below the rounding of 1."""
+    from scipy.special import log_expit  # noqa: PLC0415  (loaded when needed)
+
+    small = x < -SATURATED
+    return np.where(small, x, np.log(-log_expit(-np.where(small, 0.0, x))))
 
 
 def _logistic_given(z: Array, coordinates: Array, log_probs: Array) -> Array:

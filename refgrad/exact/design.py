@@ -1,6 +1,7 @@
 """Noise designs: nodes and weights on which anybody's implementation is checked by one weighted sum."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from refgrad.distributions import Distribution
 from refgrad.distributions._array import Array
 from refgrad.exact._cells import Plan
 from refgrad.exact._factors import check_count, factors
-from refgrad.exact._rules import Lattice, Rule, gauss, single
+from refgrad.exact._rules import Lattice, Rule, Trapezoid, gauss, single
 from refgrad.objectives import Interacting
 
 if TYPE_CHECKING:
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["Design", "design"]
 
 LIMIT = 2**18
-GOAL = 1e-10  # error, in units of the spread of the estimates, at which no more nodes are added
+GOAL = 1e-10
+REACH = 42.0  # of a trapezoid, for the likely values
+STEPS = (0.5, 0.35, 0.25, 0.18, 0.125, 0.09, 0.06)
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,11 +79,11 @@ class Design:
             raise ValueError(f"{path} needs noise, weights and error of a design, but holds something else") from error
 
 
-def design(estimator: "Estimator", q: Distribution, *, limit: int = LIMIT) -> Design:
+def design(estimator: "Estimator", q: Distribution, *, limit: int = LIMIT, goal: float = GOAL) -> Design:
     """Choose nodes and weights for the noise of an estimator.
 
-    Nothing is assumed of the code that will use them but what `estimator.claims.reads` says: a full product, or beyond
-    three coordinates a shifted lattice.
+    Nothing is assumed of the code that will use them but what `estimator.claims.reads` says: a full product (Gauss, or
+    for extreme logits a trapezoid), or beyond three coordinates a shifted lattice.
 
     Parameters
     ----------
@@ -89,6 +92,8 @@ def design(estimator: "Estimator", q: Distribution, *, limit: int = LIMIT) -> De
         One row of logits.
     limit : int
         Most nodes.
+    goal : float
+        Error, in units of the mean absolute estimate, at which no more nodes are added.
 
     Returns
     -------
@@ -109,23 +114,44 @@ def design(estimator: "Estimator", q: Distribution, *, limit: int = LIMIT) -> De
     (1, 2, 1) [0.0625]
     """
     plan = Plan(q, factors(q), estimator.claims.reads, reduced=False)
-    stretch = max(1.0, max(-part.log_probs.min() for part in plan.parts) / 6)
-    rungs: list[Rule]
-    if plan.axes == 0:
-        rungs = [single()]
-    elif plan.axes <= 3:
-        rungs = [gauss(count, plan.axes, stretch) for count in (8, 16, 32, 64, 128, 256)]
-    else:
-        rungs = [Lattice(2**k, plan.axes, 0, stretch) for k in range(8, 19)]
-    check_count(plan.cells * len(rungs[0]), limit, f"a design for {estimator!r}")
-    probe = _probe(q)
-    before, chosen = None, None
-    for rule in rungs:
-        if plan.cells * len(rule) > limit:
+    best: Design | None = None
+    for rules in _ladders(plan, limit):
+        found = _climbed(estimator, plan, rules, limit, goal)
+        if found is not None and (best is None or found.error < best.error):
+            best = found
+        if best is not None and best.error <= goal:
             break
-        noise, weights, _ = plan.nodes(rule, np.arange(plan.cells * len(rule)))
+    assert best is not None
+    return best
+
+
+def _ladders(plan: Plan, limit: int) -> Iterator[Iterator[Rule]]:
+    """Rules of growing accuracy: Gauss for mild logits, a trapezoid for extreme ones, beyond three axes a lattice."""
+    rare = max(-part.log_probs.min() for part in plan.parts)
+    stretch = max(1.0, rare / 6)
+    if plan.axes == 0:
+        yield iter([single()])
+    elif plan.axes <= 3:
+        counts = [c for c in (8, 16, 32, 64, 128, 256) if c == 8 or plan.cells * c**plan.axes <= limit]
+        yield (gauss(count, plan.axes, stretch) for count in counts)
+        yield (Trapezoid(step, REACH + rare, plan.axes, max(3.0, rare / 2)) for step in STEPS)
+    else:
+        yield (Lattice(2**k, plan.axes, 0, stretch) for k in range(8, 19))
+
+
+def _climbed(estimator: "Estimator", plan: Plan, rules: Iterator[Rule], limit: int, goal: float) -> Design | None:
+    """The first rule that reaches the goal, or the last one that the limit allows."""
+    probe = _probe(plan.q)
+    before, chosen = None, None
+    for number, rule in enumerate(rules):
+        size = plan.cells * len(rule)
+        if number == 0 and not isinstance(rule, Trapezoid):  # which only betters what Gauss has found
+            check_count(size, limit, f"a design for {estimator!r}")
+        if size > limit:
+            break
+        noise, weights, _ = plan.nodes(rule, np.arange(size))
         weights = weights * np.repeat(plan.cell_probs(), len(rule))
-        estimates = estimator(q, probe, noise).reshape(len(weights), -1)
+        estimates = estimator(plan.q, probe, noise).reshape(len(weights), -1)
         now = weights @ estimates
         scale = (weights @ np.abs(estimates)).max() or 1.0
         rounding = 64 * np.finfo(float).eps
@@ -133,9 +159,8 @@ def design(estimator: "Estimator", q: Distribution, *, limit: int = LIMIT) -> De
             return Design(noise, weights, rounding)
         error = np.inf if before is None else np.abs(now - before).max() / scale + rounding
         before, chosen = now, Design(noise, weights, float(error))
-        if error <= GOAL:
+        if error <= goal:
             break
-    assert chosen is not None
     return chosen
 
 

@@ -3,23 +3,37 @@
 from refgrad.testing._sampler import SamplerError
 from refgrad.testing.black_box import assert_moments, assert_unbiased, check_moments, check_unbiased
 from refgrad.testing.comparison import Comparison, compare
+from refgrad.testing.diagnosis import Cause, Diagnosis, diagnose
+from refgrad.testing.expectation import assert_expectation, check_expectation
 from refgrad.testing.mistakes import Mistake, mistakes
+from refgrad.testing.pathwise import assert_pathwise, check_pathwise
+from refgrad.testing.planning import detectable_bias, samples_needed, samples_to_certify
 from refgrad.testing.problems import Problem, exact_problems, standard_problems
 from refgrad.testing.verdict import Undecided, Verdict
 
 __all__ = [
+    "Cause",
     "Comparison",
+    "Diagnosis",
     "Mistake",
     "Problem",
     "SamplerError",
     "Undecided",
     "Verdict",
+    "assert_expectation",
     "assert_moments",
+    "assert_pathwise",
     "assert_unbiased",
+    "check_expectation",
     "check_moments",
+    "check_pathwise",
     "check_unbiased",
     "compare",
+    "detectable_bias",
+    "diagnose",
     "exact_problems",
     "mistakes",
+    "samples_needed",
+    "samples_to_certify",
     "standard_problems",
 ]

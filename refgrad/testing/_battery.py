@@ -9,9 +9,7 @@ import numpy as np
 
 from refgrad.distributions._array import Array
 from refgrad.testing._sampler import Batch
-from refgrad.testing.evidence import MEAN_SHARE, log_scalar_mixture
-
-CHUNKS = 64  # of a call, whose sums are compared
+from refgrad.testing.evidence import MEAN_SHARE, chunk_sums, log_scalar_mixture
 
 
 def not_finite(batch: Batch, where: str) -> str | None:
@@ -51,15 +49,13 @@ def repeated_rows(first: Batch, second: Batch, log_most: float, alpha: float) ->
     return None
 
 
-def lag_evidence(rows: Array, covariance: Array) -> tuple[float, int]:
-    """Log of the evidence that rows (n, d), which should have mean zero, depend on earlier ones; and the lag.
+def lag_evidence(x: Array) -> tuple[float, int]:
+    """Log of the evidence that whitened rows (n, d), of mean zero, depend on earlier ones; and the lag.
 
-    Products of a component with itself, k rows before, have mean zero given the past and a variance that is known:
+    Products of a number with itself, k rows before, have mean zero given the past and a variance that is known:
     the same test as that of the mean, for all k at once. Eq. 11.6.
     """
-    n = len(rows)
-    x = rows / np.sqrt(covariance.diagonal())
-    mean = x.mean(axis=0)
+    n, mean = len(x), x.mean(axis=0)
     size = 1 << (2 * n - 1).bit_length()
     products, squares = (_correlation(a, size)[1:n] for a in (x, x**2))
     left = n - np.arange(1, n)[:, None]
@@ -89,12 +85,10 @@ class Sharing:
     known: Array | float = 0.0
     pairs: float = 0.0
 
-    def add(self, rows: Array, variance: Array) -> Sharing:
+    def add(self, rows: Array, whiten: Array) -> Sharing:
         """Return the sums with one more call (n, d)."""
-        n = len(rows)
-        begins = np.unique(np.linspace(0, n, CHUNKS, endpoint=False).astype(int))
-        sums = np.add.reduceat(rows, begins) / np.sqrt(variance)
-        sizes = np.diff(begins, append=n)
+        sums, sizes = chunk_sums(rows)
+        sums = sums @ whiten
         before = np.cumsum(sums, axis=0) - sums
         products = sums * before
         return replace(
@@ -102,12 +96,12 @@ class Sharing:
             total=self.total + products.sum(axis=0),
             squares=self.squares + (products**2).sum(axis=0),
             known=self.known + sizes @ before**2,
-            pairs=self.pairs + (n**2 - float(sizes @ sizes)) / 2,
+            pairs=self.pairs + (len(rows) ** 2 - float(sizes @ sizes)) / 2,
         )
 
-    def log_evidence(self, mean: Array, variance: Array) -> float:
-        """Log of the evidence that rows of a call are positively correlated; what a mean explains is taken away."""
-        total = np.maximum(self.total - self.pairs * mean**2 / variance, 0.0)
+    def log_evidence(self, mean: Array) -> float:
+        """Log of the evidence that rows of a call are positively correlated, beyond what a whitened mean explains."""
+        total = np.maximum(self.total - self.pairs * mean**2, 0.0)
         logs = log_scalar_mixture(total, (np.asarray(self.squares) + 2 * np.asarray(self.known)) / 3)
         return float(np.logaddexp.reduce(logs) - np.log(logs.size))
 

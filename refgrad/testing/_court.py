@@ -45,8 +45,7 @@ class Sums:
         still = np.flatnonzero(~np.isnan(fixed))
         if len(still):
             fixed[still] = np.where((features[:, still] == fixed[still]).all(axis=0), fixed[still], np.nan)
-        variance = expected.covariance.diagonal()[:size]
-        return Sums(self.evidence.add(features), self.sharing.add(features[:, :size], variance), fixed)
+        return Sums(self.evidence.add(features), self.sharing.add(features[:, :size], expected.whiten), fixed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,28 +58,37 @@ class Court:
     weight: int  # samples in a row
 
     def judge(self, sums: Sums, last: bool) -> tuple[str | None, str]:
-        """Decide, or say None to go on; `last` tells that no more samples can come before the next look."""
-        expected, evidence = self.expected, sums.evidence
-        constant = ~np.isnan(sums.fixed)
-        off = constant & (np.abs(sums.fixed) > expected.rounding)
-        if off.any() and evidence.n >= expected.complete:
-            return "wrong", f"{self.name(int(np.argmax(off)))} never varies, and is not {self._answer()}"
-        ripe = expected.ready <= evidence.n
-        if self.log_evidence(sums) >= self._limit():
-            return "wrong", f"the mean{' or the covariance' * expected.second} is not {self._answer()}"
-        if self.log_sharing(sums) >= self._limit(rest=True):
-            return "wrong", "rows of one call are not independent: they share noise, or each depends on those before"
-        if not last and evidence.n * self.weight < EARLIEST:
+        """Decide, or say None to go on; `last` tells that there will be no more samples."""
+        n = sums.evidence.n
+        if wrong := self._wrong(sums):
+            return "wrong", wrong
+        if not last and n * self.weight < EARLIEST:
             return None, ""
-        if not ripe.all():
-            most = int(expected.ready.max()) * self.weight
+        if n < self.expected.ready.max():
+            most = int(self.expected.ready.max()) * self.weight
             return None, f"rare outcomes carry the variance: {most:,} samples are needed, or a named estimator"
-        within = evidence.within(expected.allowed, self.settings.log_limit)
-        known = constant & ~off & (evidence.n >= expected.complete)
-        waiting = off & (evidence.n < expected.complete)
-        if ((within & ~waiting) | known).all():
-            return "right", f"the bias of every {'moment' if expected.second else 'component'} is within the tolerance"
+        within = self.expected.allowed, self.settings.log_limit
+        off, complete = self._constant_and_off(sums), n >= self.expected.complete
+        exact = ~np.isnan(sums.fixed) & ~off & complete
+        if ((sums.evidence.within(*within) & (complete | ~off)) | exact).all():
+            what = "moment" if self.expected.second else "component"
+            return "right", f"the bias of every {what} is within the tolerance"
         return None, "the samples are spent: neither a bias is shown, nor is every component within the tolerance"
+
+    def _wrong(self, sums: Sums) -> str | None:
+        """What is shown to be wrong."""
+        off = self._constant_and_off(sums)
+        if off.any() and sums.evidence.n >= self.expected.complete:
+            return f"{self.name(int(np.argmax(off)))} never varies, and is not {self._answer()}"
+        if self.log_evidence(sums) >= self._limit():
+            return f"the mean{' or the covariance' * self.expected.second} is not {self._answer()}"
+        if self.log_sharing(sums) >= self._limit(rest=True):
+            return "rows of one call are not independent: they share noise, or each depends on those before"
+        return None
+
+    def _constant_and_off(self, sums: Sums) -> Any:
+        """Features that have not varied yet, and are not as expected: (m,) of bool."""
+        return ~np.isnan(sums.fixed) & (np.abs(np.nan_to_num(sums.fixed)) > self.expected.rounding)
 
     def log_evidence(self, sums: Sums) -> float:
         """Log of the evidence against the mean of the features that may be judged already."""
@@ -93,7 +101,7 @@ class Court:
         """Log of the evidence that rows of a call depend on each other."""
         size = len(self.expected.center)
         mean = np.asarray(sums.evidence.total)[:size] / sums.evidence.n
-        return sums.sharing.log_evidence(mean, self.expected.covariance.diagonal()[:size])
+        return sums.sharing.log_evidence(mean @ self.expected.whiten)
 
     def _limit(self, rest: bool = False) -> float:
         """Evidence that convicts: features become ripe in stages, and each has its share of alpha."""
@@ -126,7 +134,9 @@ class Court:
             low, high = evidence.interval(limit)
             hidden = np.maximum(np.abs(low), np.abs(high))
             hidden = np.where((error == 0) & (n >= expected.complete), np.abs(mean), hidden)
-            off = (low > 0) | (high < 0) | ((error == 0) & (np.abs(mean) > expected.rounding) & (n >= expected.complete))
+            off = (
+                (low > 0) | (high < 0) | ((error == 0) & (np.abs(mean) > expected.rounding) & (n >= expected.complete))
+            )
         else:
             mean = error = np.full(len(expected.target), np.nan)
             hidden, off = np.full(len(mean), np.inf), np.zeros(len(mean), bool)
@@ -158,7 +168,7 @@ class Court:
         one, other = (int(index[feature - size]) for index in np.triu_indices(size))
         return self._index(one) + self._index(other)
 
-    def _second(self, mean: Array, error: Array) -> dict[str, Array]:
+    def _second(self, mean: Array, error: Array) -> dict[str, Any]:
         """Covariances, expected and observed, and their standard errors: each (*event_shape, *event_shape)."""
         size, shape = len(self.expected.center), self.problem.gradient.shape
         upper = np.triu_indices(size)
@@ -168,11 +178,9 @@ class Court:
             "covariance": target + mean[size:],
             "covariance_error": error[size:],
         }
-        filled = {}
+        filled: dict[str, Any] = {}
         for name, values in found.items():
             matrix = np.zeros((size, size))
             matrix[upper] = matrix.T[upper] = values
             filled[name] = matrix.reshape(shape + shape)
         return filled
-
-

@@ -1,8 +1,9 @@
-"""What is known of a problem before the first sample: the mean, how a correct row scatters, how far off is still right."""
+"""What is known of a problem before the first sample: the mean, how a right row scatters, what is still right."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from refgrad.distributions._array import Array
 from refgrad.estimators import Estimator, Reinforce
 from refgrad.exact._factors import check_count, configurations, count, factors
 from refgrad.testing._sampler import Batch
+from refgrad.testing.evidence import Evidence
 from refgrad.testing.problems import Problem
 
 LARGEST = 2**16  # configurations of a problem
@@ -59,12 +61,19 @@ class Expected:
     covariance: Array  # (m, m), positive definite
     allowed: Array  # (m,): bias that is still right
     rounding: Array  # (m,): of a feature that never varies
+    unseen: Array  # (d,): what outcomes too rare to be seen may add to a variance
     ready: Array  # (m,): rows before a feature is judged
     complete: int  # rows after which every configuration that matters was seen
     log_most: float  # log-probability of the likeliest configuration
     second: bool
     assumes: str
     notes: tuple[str, ...] = ()
+
+    @cached_property
+    def whiten(self) -> Array:
+        """Makes the covariance of a row the identity: (d, d)."""
+        size = len(self.center)
+        return np.asarray(Evidence(self.covariance[:size, :size]).whiten)
 
     def features(self, rows: Array) -> Array:
         """Features of rows (n, d), less their expected mean: (n, m)."""
@@ -87,6 +96,7 @@ class _Facts:
     weights: Array  # (configurations, d): what each adds to E |f s|**2
 
     @classmethod
+    @lru_cache(maxsize=256)  # noqa: B019  (of the class, by problem)
     def of(cls, problem: Problem) -> _Facts:
         q, f = problem.q, problem.f
         parts = factors(q)
@@ -122,7 +132,7 @@ class _Facts:
         share = np.minimum(10 * self.widths / widest, 1)
         return tolerance * np.maximum(np.abs(self.answer), largest * share)
 
-    def seen(self, samples: int) -> Array:
+    def seen(self, samples: int) -> Any:
         """Whether an outcome is worth waiting for in a check of so many samples: (configurations,)."""
         return (self.probs > 0) & (samples * self.probs > UNSEEN)
 
@@ -153,7 +163,7 @@ def unbiased(problem: Problem, pilot: Batch, settings: Settings, weight: int = 1
     facts = _Facts.of(problem)
     size = len(facts.answer)
     estimator = settings.estimator
-    reference = exact.moments(estimator or Reinforce(), problem.q, problem.f).covariance.reshape(size, size) / weight
+    reference = _moments(estimator or Reinforce(), problem).covariance.reshape(size, size) / weight
     finite = pilot.rows[np.isfinite(pilot.rows).all(axis=1)]
     scatter = np.cov(finite, rowvar=False).reshape(size, size) if len(finite) > 1 else np.zeros((size, size))
     rounding = SLACK * pilot.precision * facts.size
@@ -170,13 +180,14 @@ def unbiased(problem: Problem, pilot: Batch, settings: Settings, weight: int = 1
         ready = np.zeros(size)
         assumes = f"the exact covariance of {estimator!r}"
     seen = facts.seen(settings.max_samples)
-    unseen = facts.weights[~seen] * facts.probs[~seen, None]
+    unseen = facts.weights[~seen]
     return Expected(
         center=facts.answer,
         target=np.zeros(size),
         covariance=covariance,
         allowed=allowed,
-        rounding=rounding + 100 * np.sqrt(unseen).sum(axis=0),
+        rounding=rounding + 100 * np.sqrt(unseen * facts.probs[~seen, None]).sum(axis=0),
+        unseen=100 * unseen.sum(axis=0),
         ready=ready,
         complete=int(np.ceil(settings.log_limit / facts.probs[seen].min() / weight)),
         log_most=float(np.log(facts.probs.max()) * weight),
@@ -192,7 +203,7 @@ def with_moments(problem: Problem, pilot: Batch, settings: Settings, weight: int
     assert estimator is not None
     first = unbiased(problem, pilot, settings, weight)
     q, size = problem.q, len(first.center)
-    moments = exact.moments(estimator, q, problem.f)
+    moments = _moments(estimator, problem)
     covariance = moments.covariance.reshape(size, size)
     design = exact.design(estimator, q, limit=NODES)
     rest = np.asarray(estimator(q, problem.f, design.noise)).reshape(-1, size) - moments.mean.ravel()
@@ -210,19 +221,35 @@ def with_moments(problem: Problem, pilot: Batch, settings: Settings, weight: int
     unit = np.maximum(deviations, first.rounding)
     allowed = settings.tolerance * unit[one] * unit[other]
     rounding = SLACK * pilot.precision * (unit[one] * unit[other]) + first.rounding[one] * first.rounding[other]
+    rounding += np.sqrt(first.unseen[one] * first.unseen[other])
     together = np.block([[covariance / weight, third], [third.T, fourth]])
     floor = np.concatenate([0.01 * first.allowed, np.maximum(0.01 * allowed, rounding)])
     return replace(
         first,
         center=moments.mean.ravel(),
         target=np.concatenate([np.zeros(size), mean / weight]),
-        covariance=_positive(together) + np.diag(floor**2),
+        covariance=_positive(together + np.diag(floor**2)),
         allowed=np.concatenate([first.allowed, allowed]),
         rounding=np.concatenate([first.rounding, rounding]),
         ready=np.zeros(len(floor)),
         second=True,
         assumes=f"the exact second and fourth moments of {estimator!r}",
     )
+
+
+def _moments(estimator: Estimator, problem: Problem) -> exact.Moments:
+    """Exact moments, kept where the estimator can be a key."""
+    try:
+        return _kept_moments(estimator, problem)
+    except TypeError as error:
+        if "unhashable" not in str(error):
+            raise
+        return exact.moments(estimator, problem.q, problem.f)
+
+
+@lru_cache(maxsize=256)
+def _kept_moments(estimator: Estimator, problem: Problem) -> exact.Moments:
+    return exact.moments(estimator, problem.q, problem.f)
 
 
 def _larger(first: Array, second: Array) -> Array:
@@ -245,7 +272,7 @@ def _with_null(reference: Array, scatter: Array) -> Array:
 
 
 def _positive(matrix: Any) -> Array:
-    """The matrix without what quadrature left below zero."""
-    scale = np.sqrt(np.maximum(matrix.diagonal(), np.finfo(float).tiny))
+    """The matrix without what rounding and quadrature left below zero, in units of its diagonal."""
+    scale = np.sqrt(matrix.diagonal())
     roots, axes = np.linalg.eigh(matrix / np.multiply.outer(scale, scale))
-    return np.multiply.outer(scale, scale) * (axes * np.maximum(roots, 0) @ axes.T)
+    return np.multiply.outer(scale, scale) * (axes * np.maximum(roots, 1e-12) @ axes.T)

@@ -1,4 +1,4 @@
-"""Somebody's sampler: how it is called, what it may return, and how that is read as rows of the gradient in the logits."""
+"""Somebody's sampler: how it is called, what it may return, and how that is read as rows of the gradient."""
 
 from __future__ import annotations
 
@@ -120,6 +120,14 @@ class Source:
             rows = self.form.in_logits(self.problem, rows)
         return Batch(rows.reshape(n, -1), precision, _state(rng) != state)
 
+    def expect_precision(self, batch: Batch, before: Batch) -> None:
+        """Raise TypeError if a batch is coarser than those before it."""
+        if batch.precision > before.precision:
+            raise TypeError(
+                f"{self.name} needs to return one kind of numbers on {self.problem}, but a call of n={len(batch.rows)} "
+                f"has a precision of {batch.precision:.1g}, and those before it of {before.precision:.1g}"
+            )
+
     def _where(self, n: int, call: tuple[int, ...]) -> str:
         number = ", ".join(map(str, (self.seed, *call)))
         return f"{self.name}({self.problem}, n={n}, rng=default_rng([{number}]))"
@@ -134,7 +142,7 @@ class Source:
         if took > SLOW and not self._warned:
             self._warned = True
             warnings.warn(
-                f"{where} took {took:.0f} s; a check makes some hundred calls: pass max_samples or max_seconds to bound it",
+                f"{where} took {took:.0f} s, and a check makes a hundred calls; max_samples and max_seconds bound it",
                 stacklevel=4,
             )
         return returned

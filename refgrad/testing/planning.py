@@ -1,4 +1,4 @@
-"""How many samples a check takes, before it is run: its own statistic on the path that the sums are expected to take."""
+"""How many samples a check takes, before it is run: its own statistic, on the way that its sums are expected to go."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ LARGEST = 2**53  # samples that a float counts
 FURTHEST = 1e6  # bias in units of the noise of one estimate
 
 
-def samples_needed(problem: Problem, estimator: Estimator, bias: Any, alpha: float = 1e-9, *, power: float = 0.9) -> int:
+def samples_needed(
+    problem: Problem, estimator: Estimator, bias: Any, alpha: float = 1e-9, *, power: float = 0.9
+) -> int:
     """Samples after which a check has called a sampler wrong, if it scatters as `estimator` does and is off by `bias`.
 
     Parameters
@@ -35,21 +37,21 @@ def samples_needed(problem: Problem, estimator: Estimator, bias: Any, alpha: flo
     alpha : float
         Of the check.
     power : float
-        Probability that the check has said "wrong" by then.
+        Probability that the check has said "wrong" by then; more than alpha.
 
     Returns
     -------
     int
-        Tested samples, as `Verdict.n` counts them: a check that may test so many says "wrong" with about this
-        probability. One that may test more looks again at most 20 % later.
+        Tested samples, as `Verdict.n` counts them. At most 2,000 of the pilot come on top: with `max_samples` larger by
+        these the check says "wrong" with this probability or more, at its last look if not before.
 
     Raises
     ------
     ValueError
-        If alpha, bias or power is out of range, the bias is relative and the gradient zero or the estimator biased, or
-        more than 2**53 samples are needed.
+        If alpha, bias or power is out of range, the bias has another shape, it is relative and the gradient zero or the
+        estimator biased, the bias is more than 1e6 times the noise, or more than 2**53 samples are needed.
     TypeError
-        If the estimator is no Estimator, or the bias no real number.
+        If the estimator is no Estimator or does not serve the family, or the bias is no real number.
 
     Notes
     -----
@@ -62,8 +64,9 @@ def samples_needed(problem: Problem, estimator: Estimator, bias: Any, alpha: flo
     variance, or of the gradient, are expected only a few times in n samples. The false alarms of the check, its alpha,
     need no approximation.
 
-    A check stops with "right" as soon as every component is within its tolerance. To see a bias below the tolerance of
-    0.1, give the check a tolerance no larger than the bias.
+    A check stops with "right" once every component is within its tolerance, 0.1 here: for a smaller bias give it a
+    tolerance no larger than the bias. Where the covariance has no extent, the check puts a hair of its tolerance there,
+    and so does this function. An estimator without variance is seen at once.
 
     Examples
     --------
@@ -71,15 +74,24 @@ def samples_needed(problem: Problem, estimator: Estimator, bias: Any, alpha: flo
     >>> from refgrad.testing import standard_problems
     >>> toy = standard_problems("bernoulli")[0]
     >>> samples_needed(toy, Reinforce(), 0.5), samples_needed(toy, Reinforce(), 0.1)
-    (0, 0)
+    (7114, 176464)
+
+    How soon a biased estimator is found to be one:
+
     >>> from refgrad import exact
     >>> relaxed = GumbelSoftmax(1.0)
     >>> samples_needed(toy, relaxed, exact.bias(relaxed, toy.q, toy.f))
-    0
+    4845
     """
     settings = Settings(alpha=alpha, estimator=estimator)
     covariance = _expected("samples_needed", problem, settings, power).covariance
     shift = _shift("samples_needed", problem, estimator, bias)
+    length = _length(covariance, shift)
+    if length > FURTHEST:
+        raise ValueError(
+            f"samples_needed needs a bias of at most {FURTHEST:,.0f} times the noise of one estimate, but it is "
+            f"{length:.3g} times that"
+        )
     limit = settings.log_limit - np.log(MEAN_SHARE)
     needed = _first(lambda n: _log_evidence(covariance, shift, n, power) >= limit)
     if needed is None:
@@ -87,7 +99,9 @@ def samples_needed(problem: Problem, estimator: Estimator, bias: Any, alpha: flo
     return needed
 
 
-def detectable_bias(problem: Problem, estimator: Estimator, n: int, alpha: float = 1e-9, *, power: float = 0.9) -> float:
+def detectable_bias(
+    problem: Problem, estimator: Estimator, n: int, alpha: float = 1e-9, *, power: float = 0.9
+) -> float:
     """Smallest relative bias that n samples show: the inverse of `samples_needed`.
 
     Parameters
@@ -100,16 +114,17 @@ def detectable_bias(problem: Problem, estimator: Estimator, n: int, alpha: float
     Returns
     -------
     float
-        Positive. A sampler with mean `(1 + bias) * gradient` or `(1 - bias) * gradient` is called wrong within n samples
-        with probability `power`, under the conditions of `samples_needed`.
+        Positive. A sampler with mean `(1 + bias) * gradient` or `(1 - bias) * gradient` is called wrong within n
+        samples with probability `power`, as far as `samples_needed` says. For a bias of many times the noise of one
+        estimate the evidence falls again, as the sum of squares grows with it.
 
     Raises
     ------
     ValueError
         If alpha, n or power is out of range, the gradient is zero, the estimator is biased, or n samples show no bias
-        however large: the evidence of a large bias grows by 1.5 a sample.
+        however large: the logarithm of the evidence grows by at most 1.5 a sample.
     TypeError
-        If the estimator is no Estimator.
+        If the estimator is no Estimator or does not serve the family.
 
     Examples
     --------
@@ -117,7 +132,7 @@ def detectable_bias(problem: Problem, estimator: Estimator, n: int, alpha: float
     >>> from refgrad.testing import standard_problems
     >>> toy = standard_problems("bernoulli")[0]
     >>> print(f"{detectable_bias(toy, Reinforce(), 1_000_000):.3f}")
-    0
+    0.042
     """
     from scipy.optimize import brentq  # noqa: PLC0415  (loaded when needed)
 
@@ -132,7 +147,7 @@ def detectable_bias(problem: Problem, estimator: Estimator, n: int, alpha: float
     def excess(size: float) -> float:
         return _log_evidence(covariance, size * unit * whole, n, power) - limit
 
-    high = 1 / np.sqrt(n)
+    high = 1e-3 / np.sqrt(n)
     while excess(high) < 0:
         high *= 2
         if high > FURTHEST:
@@ -159,15 +174,15 @@ def samples_to_certify(
     -------
     int
         Tested samples, as `Verdict.n` counts them, after which the confidence sequence of every component lies within
-        the tolerance. Each component may miss it with an equal share of `1 - power`, so with several that are hard
-        alike the probability is higher.
+        the tolerance. Each component has an equal share of `1 - power`, so the probability is higher where they miss
+        together, or one decides. A check that may test more says "right" no sooner than after 2**14.
 
     Raises
     ------
     ValueError
         If tolerance, alpha or power is out of range, the estimator is biased, or more than 2**53 samples are needed.
     TypeError
-        If the estimator is no Estimator.
+        If the estimator is no Estimator or does not serve the family.
 
     Notes
     -----
@@ -179,14 +194,14 @@ def samples_to_certify(
     >>> from refgrad.estimators import Reinforce
     >>> from refgrad.testing import standard_problems
     >>> samples_to_certify(standard_problems("bernoulli")[0], Reinforce())
-    0
+    191498
     """
     from scipy.special import ndtri  # noqa: PLC0415  (loaded when needed)
 
     settings = Settings(tolerance, alpha, estimator=estimator)
     expected = _expected("samples_to_certify", problem, settings, power)
     if not estimator.claims.unbiased:
-        raise ValueError(f"samples_to_certify needs an unbiased estimator, but {estimator!r} is biased: never right")
+        raise ValueError(f"samples_to_certify needs an unbiased estimator, but {estimator!r} is biased and never right")
     covariance, size = expected.covariance, len(expected.center)
     quantile = -ndtri((1 - power) / (2 * size))  # on either side, of every component
     noise = quantile * np.sqrt(covariance.diagonal())
@@ -205,8 +220,8 @@ def _expected(name: str, problem: Problem, settings: Settings, power: float) -> 
     """What the check expects of a sampler, and the checks that all planning shares."""
     if settings.estimator is None:
         raise TypeError(f"{name} needs an Estimator, but it is None")
-    if not 0 < power < 1:
-        raise ValueError(f"{name} needs a power between 0 and 1, but it is {power}")
+    if not settings.alpha < power < 1:
+        raise ValueError(f"{name} needs a power between alpha = {settings.alpha} and 1, but it is {power}")
     center = problem.gradient.reshape(1, -1)
     return unbiased(problem, Batch(np.repeat(center, 2, axis=0), float(np.finfo(float).eps), True), settings)
 
@@ -241,9 +256,8 @@ def _log_evidence(covariance: Array, shift: Array, n: int, power: float) -> floa
 
 def _length(covariance: Array, shift: Array) -> float:
     """Bias in units of the noise of one estimate: the root of shift' covariance^-1 shift."""
-    scale = np.sqrt(covariance.diagonal())
-    unit = shift / scale
-    return float(np.sqrt(unit @ np.linalg.solve(covariance / np.multiply.outer(scale, scale), unit)))
+    largest = np.abs(shift).max()  # its square may underflow
+    return float(largest * np.linalg.norm(Evidence(covariance).whiten.T @ (shift / largest)))
 
 
 def _first(reached: Callable[[int], bool]) -> int | None:

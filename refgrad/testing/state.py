@@ -2,8 +2,8 @@
 
 The file is JSON: for each problem what the check is (its options, the problem, a digest of the pilot's rows), how many
 calls are done, and the sums. Numbers are written so that they are read back to the bit, and the generator of a call
-follows from the seed and the number of the call. A new file takes the place of the old one at once, or not at all.
-Nothing is unpickled.
+follows from the seed and the number of the call. More samples may be allowed when it goes on. A new file takes the
+place of the old one at once, or not at all. Nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -65,16 +65,16 @@ class Saved:
                 if found["identity"].get(key) != value
             )
             raise ValueError(
-                f"{path} holds the state of another check of {source.problem}: its {name} is {there}, here it is {here}; "
-                "give another file, or delete it to begin anew"
+                f"{path} holds the state of another check of {source.problem}: its {name} is {there}, here it is "
+                f"{here}; give another file, or delete it to begin anew"
             )
         return saved
 
-    def restore(self, begun: Sums) -> tuple[int, Sums] | None:
-        """How many calls are done, and the sums after them; None if nothing was kept."""
+    def restore(self, begun: Sums) -> tuple[int, Sums]:
+        """How many calls are done, and the sums after them."""
         found = self.checks.get(self.identity["problem"])
         if found is None:
-            return None
+            return 0, begun
         try:
             kept = {name: np.array([float.fromhex(x) for x in values]) for name, values in found["sums"].items()}
             size = len(begun.fixed)
@@ -116,7 +116,6 @@ def _identity(source: Source, court: Court, pilot: Batch) -> dict[str, Any]:
         "estimator": repr(settings.estimator),
         "tolerance": settings.tolerance,
         "alpha": settings.alpha,
-        "max_samples": settings.max_samples,
         "seed": source.seed,
         "rows": form.rows,
         "wrt": form.wrt,

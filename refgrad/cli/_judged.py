@@ -1,0 +1,159 @@
+"""Somebody's code under `refgrad verify`: one check for each problem, the verdicts as they come, and the likely cause."""
+
+import argparse
+import io
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from typing import Any
+
+from refgrad.cli._output import RIGHT, UNDECIDED, WRONG, rich_package
+from refgrad.estimators import Estimator
+from refgrad.testing import (
+    Problem,
+    SamplerError,
+    Verdict,
+    check_expectation,
+    check_moments,
+    check_pathwise,
+    check_unbiased,
+    diagnose,
+    standard_problems,
+)
+from refgrad.testing.loading import LoadError, describe, load_estimator, load_sampler
+
+__all__ = ["CHECKS", "verify_judged"]
+
+CHECKS = ("unbiased", "moments", "expectation", "pathwise")
+
+
+def verify_judged(options: argparse.Namespace, report: dict[str, Any]) -> int:
+    """Fill the report, print the verdicts, and return the exit status."""
+    estimator = load_estimator(options.estimator) if options.estimator else None
+    check = _chosen(options.check, estimator)
+    problems = [p for p in standard_problems(options.family) if not estimator or p.family in estimator.claims.families]
+    code = load_sampler(options.target)
+    report["check"], report["verdicts"] = check, []
+    verdicts: list[Verdict] = []
+    with _said(options.target) as quiet:
+        for problem in problems:
+            with _live(str(problem)) as progress, _named(options.target, str(problem)), quiet():
+                verdict = _judge(check, code, problem, estimator, options, progress)
+            verdicts.append(verdict)
+            report["verdicts"].append(verdict.to_dict())
+            _print_verdict(verdict)
+        if any(v.outcome == "wrong" and not v.battery for v in verdicts) and check in {"unbiased", "moments"}:
+            with quiet():
+                found = diagnose(
+                    code, options.family, estimator=estimator, seed=options.seed, **_form(options)
+                )
+            report["diagnosis"] = found.to_dict()
+            print(f"\n{found}")
+    outcomes = [verdict.outcome for verdict in verdicts]
+    counts = ", ".join(f"{outcomes.count(name)} {name}" for name in ("right", "wrong", "undecided"))
+    print(f"\n{options.target}: {counts}")
+    return WRONG if "wrong" in outcomes else UNDECIDED if "undecided" in outcomes else RIGHT
+
+
+def _chosen(check: str | None, estimator: Estimator | None) -> str:
+    """The check that was asked for, or that what is known allows."""
+    if check is None:
+        return "moments" if estimator is not None and not estimator.claims.unbiased else "unbiased"
+    if check != "unbiased" and estimator is None:
+        raise LoadError(f"--check {check} needs --estimator NAME: it compares with an estimator of the package")
+    return check
+
+
+def _form(options: argparse.Namespace) -> dict[str, Any]:
+    return {"rows": options.rows, "wrt": "probs" if options.probs else "logits", "loss": options.loss}
+
+
+def _judge(
+    check: str,
+    code: Callable[..., Any],
+    problem: Problem,
+    estimator: Estimator | None,
+    options: argparse.Namespace,
+    progress: Callable[[int, float], Any] | None,
+) -> Verdict:
+    """Run one check on one problem."""
+    if check == "expectation":
+        assert estimator is not None
+        return check_expectation(code, problem, estimator)
+    if check == "pathwise":
+        assert estimator is not None
+        return check_pathwise(code, estimator, [problem], seed=options.seed)
+    common = {
+        "tolerance": options.tolerance,
+        "alpha": options.alpha,
+        "max_samples": options.max_samples,
+        "seed": options.seed,
+        "max_seconds": options.max_seconds,
+        "state": options.state,
+        "progress": progress,
+        **_form(options),
+    }
+    if check == "moments":
+        assert estimator is not None
+        return check_moments(code, problem, estimator, **common)
+    return check_unbiased(code, problem, estimator=estimator, causes=False, **common)
+
+
+@contextmanager
+def _named(target: str, problem: str) -> Iterator[None]:
+    """Turn what the code raises, or returns that cannot be read, into a message."""
+    try:
+        yield
+    except (SamplerError, TypeError, ValueError) as error:
+        cause = error.__cause__ if isinstance(error, SamplerError) and error.__cause__ else error
+        place = target.rpartition(":")[0]
+        where = str(error).split(" raised ")[0] + ": " if cause is not error else ""
+        raise LoadError(
+            f"{target} fails on {problem}: {where}{describe(cause, place)}\n"
+            "  (for code that serves one family only, say --family bernoulli or --family categorical)"
+        ) from error
+
+
+@contextmanager
+def _said(target: str) -> Iterator[Callable[[], Any]]:
+    """What the code prints is kept from the report, and its first line is shown at the end."""
+    heard = io.StringIO()
+    try:
+        yield lambda: redirect_stdout(heard)
+    finally:
+        lines = heard.getvalue().splitlines()
+        if lines:
+            print(f"refgrad: {target} printed {len(lines):,} lines, the first: {lines[0][:100]!r}", file=sys.stderr)
+
+
+def _print_verdict(verdict: Verdict) -> None:
+    """One line for what is right, the report for what is not."""
+    off = abs(verdict.estimate - verdict.exact).max()
+    line = f"right: {verdict.problem}, {verdict.n:,} samples, off by {off:.1g}, at most {verdict.certified:.1g}"
+    text = line if verdict.outcome == "right" else str(verdict)
+    rich = rich_package()
+    if rich is None:
+        print(text, flush=True)
+        return
+    color = {"right": "green", "wrong": "bold red", "undecided": "yellow"}[verdict.outcome]
+    outcome, rest = text.split(":", 1)
+    styled = rich.text.Text.assemble((outcome, color), ":" + rest)
+    rich.console.Console(highlight=False, soft_wrap=True).print(styled)
+
+
+@contextmanager
+def _live(title: str) -> Iterator[Any]:
+    """A line on the terminal that is overwritten at every look, and gone at the end."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+
+    def show(n: int, evidence: float) -> None:
+        print(
+            f"\r\033[K{title}: {n:,} samples, evidence of a bias 10^{evidence:.1f}", end="", file=sys.stderr, flush=True
+        )
+
+    try:
+        yield show
+    finally:
+        print("\r\033[K", end="", file=sys.stderr, flush=True)

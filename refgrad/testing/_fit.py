@@ -1,0 +1,180 @@
+"""How well an expected mean and covariance fit a sample, by likelihood and by a test that holds for any tails."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from refgrad.distributions._array import Array
+from refgrad.testing._candidates import REFERENCE, STRATIFIED, Candidate, known, rehearsal
+from refgrad.testing._expected import _larger
+from refgrad.testing.evidence import Evidence
+from refgrad.testing.problems import Problem
+
+__all__ = ["Sample", "averaged", "common_average", "log_density"]
+
+RIDGE = 1e-6  # variance, in units of a row's, below which nothing is told apart
+HOPELESS = 100.0  # squared distance from the mean, rehearsed, beyond which nothing more is computed
+
+
+@dataclass(frozen=True, eq=False)
+class Expectation:
+    """Mean (d,) of a row, covariance of its features (m, m), and their mean: products follow the components."""
+
+    mean: Array
+    products: Array
+    covariance: Array
+
+
+class Sample:
+    """Rows of a sampler on a problem, in units of their scale, and what they scatter like.
+
+    Parameters
+    ----------
+    problem : Problem
+    rows : (n, d) ndarray of float64
+        Finite.
+    weight : int
+        Samples that a row is the mean of.
+    """
+
+    def __init__(self, problem: Problem, rows: Array, weight: int = 1) -> None:
+        self.problem, self.weight, self.n = problem, weight, len(rows)
+        gradient = problem.gradient.ravel()
+        reference = known(REFERENCE, problem)
+        if reference is None:
+            raise ValueError(f"{problem} is too large for exact moments")
+        size = len(gradient)
+        spread = reference.covariance.reshape(size, size).diagonal() / weight + rows.var(axis=0)
+        scale = np.sqrt(spread) + np.abs(gradient)
+        self.scale = np.where(scale > 0, scale, scale.max(initial=0.0) or 1.0)
+        self.gradient = gradient / self.scale
+        self.rows = rows / self.scale
+        self.mean = self.rows.mean(axis=0)
+        self.scatter = np.atleast_2d(np.cov(self.rows, rowvar=False))
+        self.pairs = np.triu_indices(size)
+        self.average = float(weight)
+
+    @property
+    def size(self) -> int:
+        """Features: components, and products of two."""
+        return len(self.mean) + len(self.pairs[0])
+
+    def features(self, rows: Array, mean: Array, products: Array) -> Array:
+        """Components less the mean, and their products less what these should be: (n, m)."""
+        rest = rows - mean
+        one, other = self.pairs
+        return np.concatenate([rest, rest[:, one] * rest[:, other] - products], axis=1)
+
+    def hopeless(self, candidate: Candidate) -> bool:
+        """Whether the mean of a candidate, rehearsed, is so far away that it need not be computed."""
+        trial = rehearsal(candidate, self.problem)
+        if trial is None:
+            return False
+        unit = np.multiply.outer(self.scale, self.scale)
+        noise = trial.covariance / self.weight / unit + self.noise + RIDGE * np.eye(len(self.mean))
+        total = noise / self.n + 2 * trial.error / unit
+        delta = self.mean - trial.mean / self.scale
+        return bool(delta @ np.linalg.solve(total, delta) > HOPELESS)
+
+    def expect(self, candidate: Candidate) -> Expectation | None:
+        """Exact mean and covariance of a candidate, and how its features scatter; None where that is not known."""
+        moments, trial = known(candidate, self.problem), rehearsal(candidate, self.problem)
+        if moments is None or trial is None:
+            return None
+        size = len(self.mean)
+        covariance = moments.covariance.reshape(size, size) / np.multiply.outer(self.scale, self.scale)
+        mean, products = moments.mean.ravel() / self.scale, covariance[self.pairs]
+        features = self.features(trial.rows / self.scale, mean, products)
+        together = (trial.weights[:, None] * features).T @ features
+        if self.problem.q.support_size > STRATIFIED:  # what the rehearsal may have missed
+            missed = trial.weights @ features
+            together += self.n * np.outer(missed, missed)
+        error = moments.error.ravel() / self.scale
+        doubt = np.concatenate([error, error[self.pairs[0]] + error[self.pairs[1]]])
+        return Expectation(mean, products, together + np.diag(self.n * doubt**2))
+
+    @cached_property
+    def features_covariance(self) -> Array:
+        """Of an honest row of which nothing more is known: the larger of REINFORCE's, scaled, and the sample's."""
+        own = self.features(self.rows, self.mean, self.scatter[self.pairs])
+        seen = own.T @ own / self.n
+        ridge = RIDGE * np.eye(self.size)
+        reference = self.expect(REFERENCE)
+        if reference is None or not np.isfinite(self.average):
+            return np.asarray(seen + ridge)
+        return _larger(averaged(reference, self.average, self.pairs).covariance + ridge, seen)
+
+    @property
+    def noise(self) -> Array:
+        """Covariance of a row (d, d), by the same rule."""
+        size = len(self.mean)
+        return self.features_covariance[:size, :size]
+
+    @cached_property
+    def free(self) -> float:
+        """Log-likelihood of second moments that may be anything, less the price of estimating them."""
+        half = np.linalg.slogdet(self.features_covariance)[1] / 2
+        return float(-half - len(self.pairs[0]) / 2 * np.log(self.n))
+
+    @property
+    def unknown(self) -> float:
+        """Log-likelihood where the mean may be anything too."""
+        return float(self.free - len(self.mean) / 2 * np.log(self.n))
+
+    def score_of_mean(self, mean: Array) -> float:
+        """Log-likelihood of a mean, with second moments that may be anything."""
+        delta = self.mean - mean
+        return float(self.free - self.n / 2 * delta @ np.linalg.solve(self.noise, delta))
+
+    def against_mean(self, mean: Array) -> float:
+        """Log of the evidence against a mean."""
+        return Evidence(self.noise).add(self.rows - mean).log_against_zero()
+
+    def score(self, expected: Expectation) -> float:
+        """Log-likelihood of mean and covariance."""
+        delta = self.features(self.rows, expected.mean, expected.products).mean(axis=0)
+        return log_density(delta, expected.covariance + RIDGE * np.eye(self.size), self.n)
+
+    def against(self, expected: Expectation) -> float:
+        """Log of the evidence against mean and covariance."""
+        rows = self.features(self.rows, expected.mean, expected.products)
+        return Evidence(expected.covariance + RIDGE * np.eye(self.size)).add(rows).log_against_zero()
+
+
+def log_density(delta: Array, covariance: Array, n: int) -> float:
+    """Log of a Gaussian density at the mean of n rows, up to what all candidates share."""
+    root = np.linalg.cholesky(covariance)
+    white = np.linalg.solve(root, delta)
+    return float(-n / 2 * white @ white - np.log(root.diagonal()).sum())
+
+
+def averaged(expected: Expectation, k: float, pairs: Any) -> Expectation:
+    """The same of the mean of k rows: third cumulants fall with the square of k, fourth ones with its cube."""
+    if k == 1:
+        return expected
+    size = len(expected.mean)
+    covariance = np.zeros((size, size))
+    one, other = pairs
+    covariance[one, other] = covariance[other, one] = expected.products
+    gauss = covariance[np.ix_(one, one)] * covariance[np.ix_(other, other)]
+    gauss += covariance[np.ix_(one, other)] * covariance[np.ix_(other, one)]
+    power = np.concatenate([np.full(size, 0.5), np.full(len(one), 1.5)])
+    together = expected.covariance / k ** np.add.outer(power, power)
+    together[size:, size:] += (k - 1) / k**3 * gauss
+    return Expectation(expected.mean, expected.products / k, together)
+
+
+def common_average(samples: list[Sample]) -> float:
+    """How many samples of REINFORCE a row is the mean of, at least, by its scatter on every problem."""
+    ratios = []
+    for sample in samples:
+        expected = sample.expect(REFERENCE)
+        if expected is not None:
+            wide = expected.products[sample.pairs[0] == sample.pairs[1]].sum()
+            own = sample.scatter.trace()
+            ratios += [wide / own if own > 0 else np.inf] if wide > 0 else []
+    return max([min(ratios, default=1.0), samples[0].weight if samples else 1.0])

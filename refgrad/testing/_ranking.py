@@ -1,0 +1,245 @@
+"""From samples to causes: what is tried, what is left standing, and in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from refgrad.distributions._array import Array
+from refgrad.estimators import Estimator, GumbelSoftmax
+from refgrad.testing._candidates import Candidate, at_temperature, candidates, known
+from refgrad.testing._fit import Expectation, Sample, averaged
+from refgrad.testing._patterns import Pattern, described, patterns
+from refgrad.testing.mistakes import mistakes
+
+__all__ = ["ALPHA", "Cause", "ranked"]
+
+ALPHA = 1e-6  # probability with which a true cause is said not to fit
+MARGIN = 25.0  # of log-likelihood behind the best, beyond which a candidate is given up
+TIED = 3.0  # of log-likelihood: less than 20 to 1
+MOST = 5
+
+
+@dataclass(frozen=True)
+class Cause:
+    """One explanation of what a sampler returns.
+
+    Parameters
+    ----------
+    name : str
+        Of the mistake, the estimator or the pattern; `"unknown"` where none fits.
+    text : str
+        One line; it begins with the name of a mistake or an estimator.
+    mean_only : bool
+        The mean fits; of the covariance nothing is known, or it does not fit.
+    score : float
+        Log-likelihood, relative to the best cause.
+    average : int
+        Each row fits as the mean of so many estimates.
+    alike : tuple of str
+        Others that these samples do not tell from this one.
+    mistake : bool
+        Whether it is a mistake of the catalogue.
+    """
+
+    name: str
+    text: str
+    mean_only: bool
+    score: float = 0.0
+    average: int = 1
+    alike: tuple[str, ...] = ()
+    mistake: bool = False
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(eq=False)
+class _Track:
+    """A candidate on its way through the problems."""
+
+    candidate: Candidate
+    both: float = 0.0  # log-likelihood of mean and covariance
+    mean: float = 0.0  # log-likelihood of the mean alone
+    seen: list[tuple[Sample, Expectation]] = field(default_factory=list)
+    filled: float = 0.0  # log-likelihood where it was not computed
+    price: float = 0.0
+
+    @property
+    def by_mean(self) -> bool:
+        """Whether its mean alone would say more than that there is no bias."""
+        biased = any((np.abs(e.mean - s.gradient) > 1e-4).any() for s, e in self.seen)
+        return self.candidate.named or (biased and not self.candidate.unbiased)
+
+    @property
+    def best(self) -> float:
+        """The larger log-likelihood."""
+        return (max(self.both, self.mean) if self.by_mean else self.both) - self.price
+
+    def add(self, sample: Sample) -> bool:
+        """Go on to another problem; False where nothing could be computed."""
+        expected = sample.expect(self.candidate)
+        if expected is None:
+            self.both, self.mean = self.both + sample.unknown, self.mean + sample.unknown
+            self.filled += sample.unknown
+            return False
+        self.seen.append((sample, expected))
+        self.both += sample.score(averaged(expected, sample.weight, sample.pairs))
+        self.mean += sample.score_of_mean(expected.mean)
+        return True
+
+    def cause(self) -> Cause | None:
+        """The best way in which the candidate fits, if there is one."""
+        found = [(self.both, self._against(1), 1)]
+        ratios = [_trace(e, s) / (s.weight * s.scatter.trace()) for s, e in self.seen if s.scatter.trace() > 0]
+        k = int(np.clip(np.round(np.median(ratios)), 0, 2**31)) if ratios else 1
+        if k > 1:
+            score = self.filled - np.log(self.seen[0][0].n) / 2
+            for sample, expected in self.seen:
+                score += sample.score(averaged(expected, k * sample.weight, sample.pairs))
+            found.append((score, self._against(k), k))
+        if self.by_mean:
+            found.append((self.mean, sum(s.against_mean(e.mean) for s, e in self.seen), 0))
+        fits = [(score, k) for score, against, k in found if against < -np.log(ALPHA)]
+        if not fits:
+            return None
+        score, k = max(fits)
+        how = {0: "mean fits", 1: "mean and covariance fit"}.get(k, f"mean and covariance fit, averaged over {k}")
+        c = self.candidate
+        return Cause(c.name, f"{c.text} ({how})", k == 0, score - self.price, max(k, 1), mistake=bool(c.bug))
+
+    def _against(self, k: int) -> float:
+        return sum(s.against(averaged(e, k * s.weight, s.pairs)) for s, e in self.seen)
+
+
+def _trace(expected: Expectation, sample: Sample) -> float:
+    return float(expected.products[sample.pairs[0] == sample.pairs[1]].sum())
+
+
+def ranked(samples: list[Sample], estimator: Estimator | None) -> tuple[tuple[Cause, ...], int, int]:
+    """Causes, the best first; how many candidates were tried, and how many were not computed somewhere."""
+    simple = list(patterns(samples))
+    tracks, skipped = _survivors(samples, [_Track(c) for c in candidates(estimator)], simple)
+    found = [cause for track in tracks if (cause := track.cause()) is not None]
+    plain = [cause for pattern in simple if (cause := _simple(pattern, samples)) is not None]
+    if not found and not any(cause.name in {"exact-gradient", "multiple-of-the-gradient"} for cause in plain):
+        fitted, _ = _survivors(samples, list(_fitted(samples)), simple)
+        found = [cause for track in fitted if (cause := track.cause()) is not None]
+    tried = len(candidates(estimator))
+    if not found and not plain:
+        text = "none of the known mistakes; as multiples of the exact gradient, " + "; ".join(map(described, samples))
+        return (Cause("unknown", text, mean_only=True),), tried, skipped
+    return _in_order(found, _told_apart(plain), samples), tried, skipped
+
+
+def _survivors(samples: list[Sample], tracks: list[_Track], simple: list[Pattern]) -> tuple[list[_Track], int]:
+    """Candidates that no problem rules out; and how many were not computed on one of them."""
+    skipped: set[str] = set()
+    running = [-pattern.price(samples[0].n) for pattern in simple]
+    for at, sample in enumerate(samples):
+        left = []
+        for track in tracks:
+            if sample.hopeless(track.candidate):
+                continue
+            if not track.add(sample) and sample.problem.family in track.candidate.estimator.claims.families:
+                skipped.add(track.candidate.name)
+            left.append(track)
+        running = [r + sample.score_of_mean(p.means[at]) for r, p in zip(running, simple, strict=True)]
+        best = max([track.best for track in left if track.seen] + running)
+        tracks = [track for track in left if track.best >= best - MARGIN]
+    return [track for track in tracks if track.seen], len(skipped)
+
+
+def _simple(pattern: Pattern, samples: list[Sample]) -> Cause | None:
+    against = sum(s.against_mean(m) for s, m in zip(samples, pattern.means, strict=True))
+    if against >= -np.log(ALPHA):
+        return None
+    score = sum(s.score_of_mean(m) for s, m in zip(samples, pattern.means, strict=True))
+    return Cause(pattern.name, f"{pattern.text} (mean fits)", True, score - pattern.price(samples[0].n))
+
+
+def _told_apart(plain: list[Cause]) -> list[Cause]:
+    """Patterns without those that a simpler one makes needless."""
+    kept: list[Cause] = []
+    for cause in plain:
+        if all(cause.score > other.score for other in kept):
+            kept.append(cause)
+    best = max((cause.score for cause in kept), default=0.0)
+    return [cause for cause in kept if cause.score >= best + np.log(ALPHA) or cause.name == "exact-gradient"]
+
+
+def _in_order(found: list[Cause], plain: list[Cause], samples: list[Sample]) -> tuple[Cause, ...]:
+    """Best first; a plain factor before mistakes of which only that factor is seen; the alike together."""
+    found = sorted(found, key=lambda cause: (-cause.score, cause.mistake))
+    groups: list[list[Cause]] = []
+    for cause in found:
+        if groups and groups[-1][0].score - cause.score <= TIED and groups[-1][0].mean_only == cause.mean_only:
+            groups[-1].append(cause)
+        else:
+            groups.append([cause])
+    together = [_group(sorted(group, key=lambda cause: cause.mistake)) for group in groups]
+    best = max(cause.score for cause in together + plain)
+    order = sorted(together + plain, key=lambda cause: -cause.score)
+    order = [c for c in order if c.score >= best + np.log(ALPHA) or c.name == "exact-gradient"]
+    factor = next((c for c in order if c.name == "multiple-of-the-gradient"), None)
+    if factor is not None and order[0].mean_only and order[0].mistake:
+        if factor.score >= best - TIED - np.log(samples[0].n):
+            order = [factor, *(cause for cause in order if cause is not factor)]
+    last = [cause for cause in order[MOST:] if cause.name == "exact-gradient"]
+    return tuple(_relative(cause, best) for cause in order[: MOST - len(last)] + last)
+
+
+def _group(group: list[Cause]) -> Cause:
+    first, others = group[0], tuple(cause.name for cause in group[1:])
+    text = first.text + (f"; not told apart: {', '.join(others)}" if others else "")
+    return Cause(
+        first.name, text, first.mean_only, group[0].score, first.average, others, all(cause.mistake for cause in group)
+    )
+
+
+def _relative(cause: Cause, best: float) -> Cause:
+    return Cause(
+        cause.name, cause.text, cause.mean_only, cause.score - best, cause.average, cause.alike, cause.mistake
+    )
+
+
+def _fitted(samples: list[Sample]) -> Iterator[_Track]:
+    """Gumbel-Softmax and its straight-through form at the temperature that fits best."""
+    from scipy.optimize import minimize_scalar  # noqa: PLC0415  (loaded when needed)
+
+    slip = next(m for m in mistakes() if m.name == "gumbel-softmax-straight-through")
+
+    def soft(t: float) -> Candidate:
+        return Candidate(f"GumbelSoftmax(temperature={t:.3g})", GumbelSoftmax(t))
+
+    def straight(t: float) -> Candidate:
+        made = at_temperature(slip, t)
+        assert made is not None
+        return made
+
+    for make in (soft, straight):
+
+        def cost(log_t: float, some: list[Sample], make: Any = make) -> float:
+            return sum(map(_misfit, some, [make(float(np.exp(log_t)))] * len(some)))
+
+        near = minimize_scalar(cost, bounds=np.log([0.05, 10.0]), args=(samples[:2],), method="bounded").x
+        best = minimize_scalar(
+            cost, bounds=(near - 0.2, near + 0.2), args=(samples,), method="bounded", options={"xatol": 1e-3}
+        ).x
+        yield _Track(make(float(np.exp(best))), price=float(np.log(samples[0].n) / 2))
+
+
+def _misfit(sample: Sample, candidate: Candidate) -> float:
+    """Minus the Gaussian log-likelihood of the rows; infinite where nothing is computed."""
+    moments = known(candidate, sample.problem)
+    if moments is None:
+        return 0.0
+    size = len(sample.mean)
+    covariance = moments.covariance.reshape(size, size) / np.multiply.outer(sample.scale, sample.scale)
+    covariance = covariance / sample.weight + 1e-6 * np.eye(size)
+    delta: Array = sample.mean - moments.mean.ravel() / sample.scale
+    spread = sample.scatter + np.outer(delta, delta)
+    return float(sample.n / 2 * (np.linalg.slogdet(covariance)[1] + np.trace(np.linalg.solve(covariance, spread))))
