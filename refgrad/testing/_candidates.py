@@ -22,8 +22,9 @@ from refgrad.testing.problems import Problem
 __all__ = ["Candidate", "Rehearsal", "candidates", "diagnosis_problems", "known", "rehearsal"]
 
 LIMIT = 2**15  # evaluations of one rule of the oracle
-REHEARSED = 2**13  # rows that show how products of components scatter
+REHEARSED = 2**12  # rows that show how products of components scatter
 STRATIFIED = 2**12  # configurations, at most, of which none is left to chance
+STRAIGHT = "gumbel-softmax-straight-through"
 TEMPERATURES = (0.1, 0.2, 0.25, 0.5, 2 / 3, 0.75, 1.0, 1.5, 2.0, 5.0)
 
 
@@ -53,7 +54,7 @@ class Candidate:
 
 @dataclass(frozen=True, eq=False)
 class Rehearsal:
-    """Rows (m, d) of a candidate, weighted so that no configuration is rare; and the error of their mean (d, d)."""
+    """Rows (m, d) of a candidate, weighted so that no configuration is rare."""
 
     rows: Array
     weights: Array
@@ -69,11 +70,6 @@ class Rehearsal:
         rest = self.rows - self.mean
         return (self.weights[:, None] * rest).T @ rest
 
-    @property
-    def error(self) -> Array:
-        """Covariance of the estimate of the mean: (d, d)."""
-        rest = self.weights[:, None] * (self.rows - self.mean)
-        return rest.T @ rest
 
 
 def candidates(estimator: Estimator | None = None) -> tuple[Candidate, ...]:
@@ -85,23 +81,17 @@ def candidates(estimator: Estimator | None = None) -> tuple[Candidate, ...]:
 
 @cache
 def _catalogue() -> tuple[Candidate, ...]:
-    known_mistakes = mistakes()
-    relaxations = [GumbelSoftmax(temperature) for temperature in TEMPERATURES]
-    right = {short_name(e): Candidate(short_name(e), e) for e in [*instances(), *relaxations]}
-    other = [
-        variant
-        for mistake in known_mistakes
-        if isinstance(mistake.of, GumbelSoftmax)
-        for temperature in TEMPERATURES
-        if temperature != mistake.of.temperature and (variant := at_temperature(mistake, temperature)) is not None
-    ]
-    return (*right.values(), *map(_of, known_mistakes), *other)
+    right = [Reinforce(), *instances(), *map(GumbelSoftmax, TEMPERATURES)]
+    straight = next(m for m in mistakes() if m.name == STRAIGHT)
+    others = [at_temperature(straight, t) for t in TEMPERATURES if t != straight.of.temperature]  # type: ignore[attr-defined]
+    named = {short_name(e): Candidate(short_name(e), e) for e in right}
+    return (*named.values(), *map(_of, mistakes()), *others)
 
 
-def at_temperature(mistake: Mistake, temperature: float) -> Candidate | None:
+def at_temperature(mistake: Mistake, temperature: float) -> Candidate:
     """A mistake of Gumbel-Softmax at another temperature."""
-    slip = _like(mistake, GumbelSoftmax(temperature))
-    return None if slip is None else replace(_of(slip), name=f"{slip.name}(temperature={temperature:.3g})")
+    slip = mistake.like(GumbelSoftmax(temperature))
+    return replace(_of(slip), name=f"{slip.name}(temperature={temperature:.3g})")
 
 
 def _of(mistake: Mistake) -> Candidate:

@@ -228,7 +228,7 @@ def with_moments(problem: Problem, pilot: Batch, settings: Settings, weight: int
         first,
         center=moments.mean.ravel(),
         target=np.concatenate([np.zeros(size), mean / weight]),
-        covariance=_positive(together + np.diag(floor**2)),
+        covariance=together + np.diag(floor**2),
         allowed=np.concatenate([first.allowed, allowed]),
         rounding=np.concatenate([first.rounding, rounding]),
         ready=np.zeros(len(floor)),
@@ -270,9 +270,3 @@ def _with_null(reference: Array, scatter: Array) -> Array:
     onto = null @ null.T
     return reference + onto @ scatter @ onto
 
-
-def _positive(matrix: Any) -> Array:
-    """The matrix without what rounding and quadrature left below zero, in units of its diagonal."""
-    scale = np.sqrt(matrix.diagonal())
-    roots, axes = np.linalg.eigh(matrix / np.multiply.outer(scale, scale))
-    return np.multiply.outer(scale, scale) * (axes * np.maximum(roots, 1e-12) @ axes.T)

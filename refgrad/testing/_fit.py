@@ -14,19 +14,30 @@ from refgrad.testing._expected import _larger
 from refgrad.testing.evidence import Evidence
 from refgrad.testing.problems import Problem
 
-__all__ = ["Sample", "averaged", "common_average", "log_density"]
+__all__ = ["Expectation", "Sample", "averaged", "common_average", "log_density"]
 
 RIDGE = 1e-6  # variance, in units of a row's, below which nothing is told apart
-HOPELESS = 100.0  # squared distance from the mean, rehearsed, beyond which nothing more is computed
 
 
 @dataclass(frozen=True, eq=False)
 class Expectation:
-    """Mean (d,) of a row, covariance of its features (m, m), and their mean: products follow the components."""
+    """What is expected of a row.
+
+    Parameters
+    ----------
+    mean : (d,) ndarray of float64
+    products : (p,) ndarray of float64
+        Its covariance, of every pair of components.
+    covariance : (d + p, d + p) ndarray of float64
+        Of its components and of their products, centred; with what is not known of their mean.
+    doubt : (d, d) ndarray of float64
+        Covariance of what is not known of the mean.
+    """
 
     mean: Array
     products: Array
     covariance: Array
+    doubt: Any = 0.0
 
 
 class Sample:
@@ -69,16 +80,18 @@ class Sample:
         one, other = self.pairs
         return np.concatenate([rest, rest[:, one] * rest[:, other] - products], axis=1)
 
-    def hopeless(self, candidate: Candidate) -> bool:
-        """Whether the mean of a candidate, rehearsed, is so far away that it need not be computed."""
+    def rehearse(self, candidate: Candidate) -> Expectation | None:
+        """Mean and covariance of a candidate as its rehearsal has them, with the error of both; None where it fails."""
         trial = rehearsal(candidate, self.problem)
         if trial is None:
-            return False
+            return None
         unit = np.multiply.outer(self.scale, self.scale)
-        noise = trial.covariance / self.weight / unit + self.noise + RIDGE * np.eye(len(self.mean))
-        total = noise / self.n + 2 * trial.error / unit
-        delta = self.mean - trial.mean / self.scale
-        return bool(delta @ np.linalg.solve(total, delta) > HOPELESS)
+        mean, products = trial.mean / self.scale, (trial.covariance / unit)[self.pairs]
+        features = self.features(trial.rows / self.scale, mean, products)
+        weighted = trial.weights[:, None] * features
+        error = weighted.T @ weighted
+        size = len(mean)
+        return Expectation(mean, products, weighted.T @ features + self.n * error, error[:size, :size])
 
     def expect(self, candidate: Candidate) -> Expectation | None:
         """Exact mean and covariance of a candidate, and how its features scatter; None where that is not known."""
@@ -94,8 +107,10 @@ class Sample:
             missed = trial.weights @ features
             together += self.n * np.outer(missed, missed)
         error = moments.error.ravel() / self.scale
-        doubt = np.concatenate([error, error[self.pairs[0]] + error[self.pairs[1]]])
-        return Expectation(mean, products, together + np.diag(self.n * doubt**2))
+        doubt = np.concatenate([error, error[self.pairs[0]] + error[self.pairs[1]]]) ** 2
+        # In proportion, so that what never varies stays exact: the nodes of the oracle are rows too.
+        share = float((doubt / np.maximum(together.diagonal(), RIDGE)).max())
+        return Expectation(mean, products, (1 + self.n * share) * together, share * together[:size, :size])
 
     @cached_property
     def features_covariance(self) -> Array:
@@ -125,18 +140,21 @@ class Sample:
         """Log-likelihood where the mean may be anything too."""
         return float(self.free - len(self.mean) / 2 * np.log(self.n))
 
-    def score_of_mean(self, mean: Array) -> float:
+    def score_of_mean(self, mean: Array, doubt: Any = 0.0) -> float:
         """Log-likelihood of a mean, with second moments that may be anything."""
         delta = self.mean - mean
-        return float(self.free - self.n / 2 * delta @ np.linalg.solve(self.noise, delta))
+        return float(self.free - delta @ np.linalg.solve(self.noise / self.n + doubt, delta) / 2)
 
-    def against_mean(self, mean: Array) -> float:
+    def against_mean(self, mean: Array, doubt: Any = 0.0) -> float:
         """Log of the evidence against a mean."""
-        return Evidence(self.noise).add(self.rows - mean).log_against_zero()
+        return Evidence(self.noise + self.n * doubt).add(self.rows - mean).log_against_zero()
 
     def score(self, expected: Expectation) -> float:
         """Log-likelihood of mean and covariance."""
-        delta = self.features(self.rows, expected.mean, expected.products).mean(axis=0)
+        one, other = self.pairs
+        delta = self.mean - expected.mean
+        second = self.scatter[one, other] * (self.n - 1) / self.n + delta[one] * delta[other] - expected.products
+        delta = np.concatenate([delta, second])
         return log_density(delta, expected.covariance + RIDGE * np.eye(self.size), self.n)
 
     def against(self, expected: Expectation) -> float:
@@ -165,7 +183,7 @@ def averaged(expected: Expectation, k: float, pairs: Any) -> Expectation:
     power = np.concatenate([np.full(size, 0.5), np.full(len(one), 1.5)])
     together = expected.covariance / k ** np.add.outer(power, power)
     together[size:, size:] += (k - 1) / k**3 * gauss
-    return Expectation(expected.mean, expected.products / k, together)
+    return Expectation(expected.mean, expected.products / k, together, expected.doubt)
 
 
 def common_average(samples: list[Sample]) -> float:

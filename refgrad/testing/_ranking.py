@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from refgrad.distributions._array import Array
 from refgrad.estimators import Estimator, GumbelSoftmax
-from refgrad.testing._candidates import Candidate, at_temperature, candidates, known
+from refgrad.testing._candidates import STRAIGHT, Candidate, at_temperature, candidates, known
 from refgrad.testing._fit import Expectation, Sample, averaged
 from refgrad.testing._patterns import Pattern, described, patterns
 from refgrad.testing.mistakes import mistakes
@@ -19,6 +20,7 @@ __all__ = ["ALPHA", "Cause", "ranked"]
 
 ALPHA = 1e-6  # probability with which a true cause is said not to fit
 MARGIN = 25.0  # of log-likelihood behind the best, beyond which a candidate is given up
+CHOICE = 5.0  # of log-likelihood: the price of one among some hundred means, against that there is no bias
 TIED = 3.0  # of log-likelihood: less than 20 to 1
 MOST = 5
 
@@ -66,7 +68,6 @@ class _Track:
     mean: float = 0.0  # log-likelihood of the mean alone
     seen: list[tuple[Sample, Expectation]] = field(default_factory=list)
     filled: float = 0.0  # log-likelihood where it was not computed
-    price: float = 0.0
 
     @property
     def by_mean(self) -> bool:
@@ -77,39 +78,38 @@ class _Track:
     @property
     def best(self) -> float:
         """The larger log-likelihood."""
-        return (max(self.both, self.mean) if self.by_mean else self.both) - self.price
+        return max(self.both, self.mean - CHOICE) if self.by_mean else self.both
 
-    def add(self, sample: Sample) -> bool:
+    def add(self, sample: Sample, expected: Expectation | None) -> bool:
         """Go on to another problem; False where nothing could be computed."""
-        expected = sample.expect(self.candidate)
         if expected is None:
             self.both, self.mean = self.both + sample.unknown, self.mean + sample.unknown
             self.filled += sample.unknown
             return False
         self.seen.append((sample, expected))
         self.both += sample.score(averaged(expected, sample.weight, sample.pairs))
-        self.mean += sample.score_of_mean(expected.mean)
+        self.mean += sample.score_of_mean(expected.mean, expected.doubt)
         return True
 
-    def cause(self) -> Cause | None:
+    def cause(self, parameters: int = 0) -> Cause | None:
         """The best way in which the candidate fits, if there is one."""
         found = [(self.both, self._against(1), 1)]
         ratios = [_trace(e, s) / (s.weight * s.scatter.trace()) for s, e in self.seen if s.scatter.trace() > 0]
         k = int(np.clip(np.round(np.median(ratios)), 0, 2**31)) if ratios else 1
         if k > 1:
-            score = self.filled - np.log(self.seen[0][0].n) / 2
+            score = self.filled - CHOICE - np.log(self.seen[0][0].n) / 2
             for sample, expected in self.seen:
                 score += sample.score(averaged(expected, k * sample.weight, sample.pairs))
             found.append((score, self._against(k), k))
         if self.by_mean:
-            found.append((self.mean, sum(s.against_mean(e.mean) for s, e in self.seen), 0))
+            found.append((self.mean - CHOICE, sum(s.against_mean(e.mean, e.doubt) for s, e in self.seen), 0))
         fits = [(score, k) for score, against, k in found if against < -np.log(ALPHA)]
         if not fits:
             return None
         score, k = max(fits)
         how = {0: "mean fits", 1: "mean and covariance fit"}.get(k, f"mean and covariance fit, averaged over {k}")
         c = self.candidate
-        return Cause(c.name, f"{c.text} ({how})", k == 0, score - self.price, max(k, 1), mistake=bool(c.bug))
+        return Cause(c.name, f"{c.text} ({how})", k == 0, score - parameters * np.log(self.seen[0][0].n) / 2, max(k, 1), mistake=bool(c.bug))
 
     def _against(self, k: int) -> float:
         return sum(s.against(averaged(e, k * s.weight, s.pairs)) for s, e in self.seen)
@@ -122,34 +122,39 @@ def _trace(expected: Expectation, sample: Sample) -> float:
 def ranked(samples: list[Sample], estimator: Estimator | None) -> tuple[tuple[Cause, ...], int, int]:
     """Causes, the best first; how many candidates were tried, and how many were not computed somewhere."""
     simple = list(patterns(samples))
-    tracks, skipped = _survivors(samples, [_Track(c) for c in candidates(estimator)], simple)
+    tried = candidates(estimator)
+    tracks, skipped = _standing(samples, tried, simple)
     found = [cause for track in tracks if (cause := track.cause()) is not None]
     plain = [cause for pattern in simple if (cause := _simple(pattern, samples)) is not None]
-    if not found and not any(cause.name in {"exact-gradient", "multiple-of-the-gradient"} for cause in plain):
-        fitted, _ = _survivors(samples, list(_fitted(samples)), simple)
-        found = [cause for track in fitted if (cause := track.cause()) is not None]
-    tried = len(candidates(estimator))
+    if all(cause.mean_only or cause.average > 1 for cause in found):
+        fitted, _ = _standing(samples, tuple(_fitted(samples)), simple)
+        found += [cause for track in fitted if (cause := track.cause(parameters=1)) is not None]
     if not found and not plain:
         text = "none of the known mistakes; as multiples of the exact gradient, " + "; ".join(map(described, samples))
-        return (Cause("unknown", text, mean_only=True),), tried, skipped
-    return _in_order(found, _told_apart(plain), samples), tried, skipped
+        return (Cause("unknown", text, mean_only=True),), len(tried), skipped
+    return _in_order(found, _told_apart(plain), samples), len(tried), skipped
 
 
-def _survivors(samples: list[Sample], tracks: list[_Track], simple: list[Pattern]) -> tuple[list[_Track], int]:
-    """Candidates that no problem rules out; and how many were not computed on one of them."""
+def _standing(samples: list[Sample], tried: Any, simple: list[Pattern]) -> tuple[list[_Track], int]:
+    """Candidates that no problem rules out, by rehearsal and then exactly; and how many were skipped on one."""
+    rough, _ = _survivors(samples, tried, Sample.rehearse, [])
+    honest = sum(s.score_of_mean(s.gradient) for s in samples)
+    best = max((track.best for track in rough), default=0.0)
+    near = [t.candidate for t in rough if t.both >= best - MARGIN or t.mean - CHOICE >= honest - CHOICE]
+    return _survivors(samples, near, Sample.expect, simple)
+
+
+def _survivors(samples: list[Sample], tried: Any, expect: Any, simple: list[Pattern]) -> tuple[list[_Track], int]:
     skipped: set[str] = set()
+    tracks = [_Track(candidate) for candidate in tried]
     running = [-pattern.price(samples[0].n) for pattern in simple]
     for at, sample in enumerate(samples):
-        left = []
         for track in tracks:
-            if sample.hopeless(track.candidate):
-                continue
-            if not track.add(sample) and sample.problem.family in track.candidate.estimator.claims.families:
+            if not track.add(sample, expect(sample, track.candidate)):
                 skipped.add(track.candidate.name)
-            left.append(track)
         running = [r + sample.score_of_mean(p.means[at]) for r, p in zip(running, simple, strict=True)]
-        best = max([track.best for track in left if track.seen] + running)
-        tracks = [track for track in left if track.best >= best - MARGIN]
+        best = max([track.best for track in tracks if track.seen] + running, default=0.0)
+        tracks = [track for track in tracks if track.best >= best - MARGIN]
     return [track for track in tracks if track.seen], len(skipped)
 
 
@@ -173,7 +178,7 @@ def _told_apart(plain: list[Cause]) -> list[Cause]:
 
 def _in_order(found: list[Cause], plain: list[Cause], samples: list[Sample]) -> tuple[Cause, ...]:
     """Best first; a plain factor before mistakes of which only that factor is seen; the alike together."""
-    found = sorted(found, key=lambda cause: (-cause.score, cause.mistake))
+    found = sorted(found, key=lambda cause: (-round(cause.score, 6), cause.mistake))
     groups: list[list[Cause]] = []
     for cause in found:
         if groups and groups[-1][0].score - cause.score <= TIED and groups[-1][0].mean_only == cause.mean_only:
@@ -184,6 +189,8 @@ def _in_order(found: list[Cause], plain: list[Cause], samples: list[Sample]) -> 
     best = max(cause.score for cause in together + plain)
     order = sorted(together + plain, key=lambda cause: -cause.score)
     order = [c for c in order if c.score >= best + np.log(ALPHA) or c.name == "exact-gradient"]
+    honest = next((cause.score for cause in plain if cause.name == "exact-gradient"), -np.inf)
+    order = [c for c in order if not (c.mean_only and c.mistake) or c.score > honest + TIED]
     factor = next((c for c in order if c.name == "multiple-of-the-gradient"), None)
     if factor is not None and order[0].mean_only and order[0].mistake:
         if factor.score >= best - TIED - np.log(samples[0].n):
@@ -206,21 +213,16 @@ def _relative(cause: Cause, best: float) -> Cause:
     )
 
 
-def _fitted(samples: list[Sample]) -> Iterator[_Track]:
+def _fitted(samples: list[Sample]) -> Iterator[Candidate]:
     """Gumbel-Softmax and its straight-through form at the temperature that fits best."""
     from scipy.optimize import minimize_scalar  # noqa: PLC0415  (loaded when needed)
 
-    slip = next(m for m in mistakes() if m.name == "gumbel-softmax-straight-through")
+    slip = next(m for m in mistakes() if m.name == STRAIGHT)
 
     def soft(t: float) -> Candidate:
         return Candidate(f"GumbelSoftmax(temperature={t:.3g})", GumbelSoftmax(t))
 
-    def straight(t: float) -> Candidate:
-        made = at_temperature(slip, t)
-        assert made is not None
-        return made
-
-    for make in (soft, straight):
+    for make in (soft, partial(at_temperature, slip)):
 
         def cost(log_t: float, some: list[Sample], make: Any = make) -> float:
             return sum(map(_misfit, some, [make(float(np.exp(log_t)))] * len(some)))
@@ -229,7 +231,7 @@ def _fitted(samples: list[Sample]) -> Iterator[_Track]:
         best = minimize_scalar(
             cost, bounds=(near - 0.2, near + 0.2), args=(samples,), method="bounded", options={"xatol": 1e-3}
         ).x
-        yield _Track(make(float(np.exp(best))), price=float(np.log(samples[0].n) / 2))
+        yield make(float(np.exp(best)))
 
 
 def _misfit(sample: Sample, candidate: Candidate) -> float:

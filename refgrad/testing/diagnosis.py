@@ -22,6 +22,7 @@ __all__ = ["Cause", "Diagnosis", "diagnose", "diagnosis_problems"]
 FRESH = 0xD1A6_0515  # no call of a check has this number: its samples, where it stopped, were selected
 ROWS = 2**15  # most rows asked for in one call
 LEAST = 100
+LONGEST = 100  # characters of an error that a report repeats
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,8 @@ class Diagnosis:
         lines = [f"diagnosis of {self.sampler}: {self.n:,} fresh rows on each of {len(self.problems)} problems"]
         lines += [f"  {number}. {cause.text}" for number, cause in enumerate(self.causes, 1)]
         if np.isfinite(self.factor_error):
-            hint = suggestion(self.factor, self.factor_error)
+            fits = any(cause.name in FACTORS for cause in self.causes)
+            hint = suggestion(self.factor, self.factor_error) if fits else ", which does not fit alone"
             lines.append(f"  as a multiple of the exact gradient: {self.factor:.4g} +- {self.factor_error:.1g}{hint}")
         if self.not_finite:
             lines.append(f"  left out: {self.not_finite:,} rows that are not finite")
@@ -148,7 +150,7 @@ def diagnose(
                 raise ValueError(f"{finite.sum():,} of {count:,} rows are finite")
             samples.append(Sample(problem, drawn[finite], form.weight))
         except Exception as error:  # whatever the sampler does is a finding
-            failures.append(f"{problem}: {error}")
+            failures.append(f"{problem}: {_brief(error)}")
     name = getattr(sampler, "__name__", type(sampler).__name__)
     common = {"n": count, "seed": seed, "sampler": name, "not_finite": not_finite, "failures": tuple(failures)}
     if not samples:
@@ -164,6 +166,13 @@ def diagnose(
         ]
         return next((d for d in alone if d.causes[0].name != "unknown"), found)
     return found
+
+
+def _brief(error: BaseException) -> str:
+    """One line of what went wrong, without the call."""
+    inner = error.__cause__ or error
+    text = " ".join(str(inner).split())
+    return f"{type(inner).__name__}: {text[:LONGEST]}{'...' if len(text) > LONGEST else ''}"
 
 
 def _of_samples(samples: list[Sample], estimator: Estimator | None, common: dict[str, Any]) -> Diagnosis:

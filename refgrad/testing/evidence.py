@@ -21,7 +21,8 @@ from refgrad.distributions._array import Array
 __all__ = ["MEAN_SHARE", "Evidence", "chunk_sums", "log_mixture", "log_scalar_mixture"]
 
 MIXTURE = 10.0 ** np.arange(1, 9)
-CHUNKS = 64
+CHUNKS = 64  # parts of a call whose sums are taken
+LEAST = 1e-12  # root of a correlation matrix
 SMALL = 2**17  # multiplications in one matrix product
 MEAN_SHARE = 0.9  # of alpha is spent on the mean, the rest on the independence of the rows
 
@@ -51,7 +52,8 @@ class Evidence:
         if self.whiten is None:
             scale = np.sqrt(self.covariance.diagonal())
             roots, axes = np.linalg.eigh(self.covariance / np.multiply.outer(scale, scale))
-            object.__setattr__(self, "whiten", axes / np.sqrt(roots) / scale[:, None])
+            # A root below this is rounding; to overstate a variance is safe.
+            object.__setattr__(self, "whiten", axes / np.sqrt(np.maximum(roots, LEAST)) / scale[:, None])
 
     def add(self, rows: Array) -> Evidence:
         """Return the evidence with more rows (m, d)."""

@@ -113,8 +113,8 @@ def standard_problems(family: str | None = None) -> list[Problem]:
     -----
     Beside the toys of the papers, interactions and tables, for what shows nowhere else:
 
-    * *one in a thousand*: outcomes of a probability just below 1e-3, first and last in an inverted distribution function,
-      where f is large. A uniform number that is capped, or on a grid of half precision, misses or doubles them.
+    * *one in a thousand*: outcomes of probability just below 1e-3, the first and the last in order, where f is large. A
+      uniform number that is capped, or on a grid of half precision, misses them or half of them.
     * *saturated*: logits hundreds apart and far from 0. Whoever takes `log(1 - p)`, multiplies 0 by an infinity, or
       subtracts no maximum in single precision has NaN; a clamp of the probabilities is a bias. In double precision even
       `exp(logits)` is finite.
@@ -131,7 +131,7 @@ def standard_problems(family: str | None = None) -> list[Problem]:
             Problem(Bernoulli([-4.8, 0.4]), Table([0.25, 1.0, 8.0, 12.0]), "rare one"),
             Problem(Bernoulli([-0.8, 0.5, 1.0, -0.2]), Table(np.random.default_rng(4).normal(size=16)), "random table"),
             Problem(
-                Bernoulli([-6.9375, 0.9, 6.9375]), Table([0.5, -1, -140, 2, -0.5, -0.75, 1, 140]), "one in a thousand"
+                Bernoulli([-6.9375, 0.9, 6.9375]), Table([0.5, -1, -84, 2, -0.5, -0.75, 1, 84]), "one in a thousand"
             ),
             Problem(Bernoulli([350.0, -40.0, 0.375, -350.0]), _interacting(4, seed=132), "saturated"),
             Problem(
@@ -154,7 +154,7 @@ def standard_problems(family: str | None = None) -> list[Problem]:
             ),
             Problem(
                 Categorical([[-5.125, 1.0, 1.25, -5.125]]),
-                _table([140.0, -1.5, 2.5, -140.0], 1, 4),
+                _table([100.0, -1.5, 2.5, -100.0], 1, 4),
                 "one in a thousand",
             ),
             Problem(

@@ -85,7 +85,13 @@ def stopped(case, expected, seed, most=2**40):
 
 def confirmed(case, n, seed):
     """Whether the check itself stops at the same n, with "wrong"."""
-    options = {"tolerance": case.tolerance, "alpha": case.alpha, "estimator": case.estimator, "seed": seed}
+    options = {
+        "tolerance": case.tolerance,
+        "alpha": case.alpha,
+        "estimator": case.estimator,
+        "seed": seed,
+        "causes": False,
+    }
     verdict = check_unbiased(case.sampler, case.problem, max_samples=20 * PILOT + 2 * n, **options)
     return (verdict.outcome, verdict.n) == ("wrong", n)
 

@@ -18,7 +18,7 @@ def reinforce(problem, n, rng):
     return Reinforce().sample(problem.q, problem.f, n, rng)
 
 
-def exact_gradient(problem, n, rng):  # noqa: ARG001
+def exact_gradient(problem, n, rng):
     return np.broadcast_to(problem.gradient, (n, *problem.gradient.shape))
 
 

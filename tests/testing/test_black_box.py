@@ -6,8 +6,14 @@ import pytest
 from refgrad import Bernoulli, Categorical
 from refgrad.estimators import GumbelSoftmax, Reinforce
 from refgrad.objectives import SquaredError, Table
-from refgrad.testing import Problem, Undecided, assert_unbiased, check_unbiased, standard_problems
-from refgrad.testing.black_box import _calls
+from refgrad.testing import (
+    Problem,
+    Undecided,
+    assert_unbiased,
+    check_unbiased,
+    standard_problems,
+)
+from refgrad.testing._trial import calls
 from testing import samplers
 
 FAMILIES = ["bernoulli", "categorical"]
@@ -93,13 +99,18 @@ class TestDeterminism:
         assert check_unbiased(samplers.reinforce, TOY, seed=4).to_dict() != one.to_dict()
 
     def test_calls(self):
-        sizes, looks = zip(*_calls(100_000), strict=True)
+        sizes, looks, whole = zip(*calls(100_000), strict=True)
         assert sum(sizes) == 100_000
         assert max(sizes) <= 2**15
         assert sizes[:3] == (200, 40, 48)
         assert looks[-1]
-        assert list(_calls(0)) == []
-        assert list(_calls(7)) == [(7, True)]
+        assert list(whole[:-1]) == [True] * (len(whole) - 1)
+        assert list(calls(0)) == []
+        assert list(calls(7)) == [(7, True, False)]
+
+    def test_more_samples_are_the_same_calls_and_more(self):
+        few, many = list(calls(100_000)), list(calls(1_000_000))
+        assert few[:-1] == many[: len(few) - 1]
 
     def test_progress(self):
         seen = []
@@ -130,7 +141,8 @@ class TestWhatIsReturned:
         verdict = check_unbiased(samplers.some_nan, TOY)
         assert verdict.outcome == "wrong"
         assert "of 1,000 estimates (0." in verdict.reason
-        assert "not finite; the first is [nan]" in verdict.reason
+        assert "not finite in call 0; the first, row " in verdict.reason
+        assert verdict.reason.endswith(", is [nan]")
 
     def test_nan_after_the_pilot(self):
         calls = []
@@ -140,33 +152,8 @@ class TestWhatIsReturned:
             rows = samplers.reinforce(problem, n, rng)
             return rows if len(calls) < 5 else np.full_like(rows, np.inf)
 
-        assert "are not finite; the first is [inf]" in check_unbiased(late, TOY).reason
-
-    def test_the_mean_over_rows(self):
-        with pytest.raises(
-            ValueError, match=r"needs to return shape \(1000, 1\), .* returned shape \(1,\) \(was it averaged"
-        ):
-            check_unbiased(lambda p, n, rng: samplers.reinforce(p, n, rng).mean(axis=0), TOY)
-
-    def test_another_shape(self):
-        with pytest.raises(ValueError, match=r"for each of n = 1000 repetitions, but returned shape \(1000,\)"):
-            check_unbiased(lambda p, n, rng: samplers.reinforce(p, n, rng)[:, 0], TOY)
-
-    @pytest.mark.parametrize("kind", [complex, object, str])
-    def test_no_numbers(self, kind):
-        with pytest.raises(TypeError, match="the sampler needs to return real numbers, but returned dtype"):
-            check_unbiased(lambda p, n, rng: samplers.reinforce(p, n, rng).astype(kind), TOY)
-
-    def test_what_has_a_graph_is_detached(self):
-        class Tensor:
-            def __init__(self, rows):
-                self.rows = rows
-
-            def detach(self):
-                return self.rows
-
-        verdict = check_unbiased(lambda p, n, rng: Tensor(samplers.reinforce(p, n, rng)), TOY)
-        assert verdict.outcome == "right"
+        reason = check_unbiased(late, TOY).reason
+        assert reason == "40 of 40 estimates (100.00%) are not finite in call 3; the first, row 0, is [inf]"
 
 
 @pytest.mark.parametrize(
@@ -176,7 +163,11 @@ class TestWhatIsReturned:
         ({"alpha": 1.0}, "alpha needs to lie between 0 and 1"),
         ({"tolerance": 0.0}, "tolerance needs to be positive and finite"),
         ({"tolerance": np.nan}, "tolerance needs to be positive and finite"),
-        ({"max_samples": 9}, "max_samples needs to be at least 10, but is 9"),
+        ({"max_samples": 9}, "max_samples needs to be a whole number of at least 10, but is 9"),
+        ({"max_samples": 1e5 + 0.5}, "max_samples needs to be a whole number"),
+        ({"max_samples": 30}, "max_samples needs to allow 40 rows, but 30 allows 20 and a few"),
+        ({"max_samples": 1000, "rows": 100}, "max_samples needs to allow 40 rows"),
+        ({"max_seconds": 0}, "max_seconds needs to be positive, but is 0"),
     ],
 )
 def test_options_out_of_range(option, message):

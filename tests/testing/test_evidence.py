@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from refgrad.testing.evidence import MIXTURE, Evidence
+from refgrad.testing.evidence import MIXTURE, Evidence, chunk_sums
 
 
 def by_formula(covariance, rows):
@@ -47,25 +47,61 @@ def test_sums_add_up():
 def test_one_component_is_the_test_of_that_component():
     rows = np.random.default_rng(0).normal(size=(50, 2)) * [1.0, 7.0]
     evidence, alone = Evidence(np.diag([1.0, 49.0])).add(rows), Evidence(np.array([[49.0]])).add(rows[:, 1:] - 0.3)
-    assert evidence.log_against(0.3, 1) == pytest.approx(alone.log_against_zero(), abs=1e-10)
+    assert evidence.log_against([0.0, 0.3])[1] == pytest.approx(alone.log_against_zero(), abs=1e-10)
+    both = evidence.log_against([[0.0, 0.3], [0.1, -0.2]])
+    assert both.shape == (2, 2)
+    assert both[0, 1] == evidence.log_against([9.0, 0.3])[1]
 
 
 def test_the_interval_ends_where_the_evidence_does():
     rows = np.random.default_rng(0).normal(size=(5000, 1)) + 0.02
     evidence, limit = Evidence(np.eye(1)).add(rows), np.log(1e6)
-    low, high = evidence.interval(0, limit)
+    (low,), (high,) = evidence.interval(limit)
     assert low < rows.mean() < high
     for end in (low, high):
-        assert evidence.log_against(end, 0) == pytest.approx(limit, rel=1e-2)
+        assert evidence.log_against([end]) == pytest.approx(limit, rel=1e-6)
     widest = max(-low, high)
-    assert evidence.within(widest * 1.01, 0, limit)
-    assert not evidence.within(widest * 0.99, 0, limit)
-    assert not evidence.within(abs(rows.mean()) * 0.99, 0, limit)
+    assert evidence.within([widest * 1.01], limit)
+    assert not evidence.within([widest * 0.99], limit)
+    assert not evidence.within([abs(rows.mean()) * 0.99], limit)
 
 
 def test_an_interval_without_end():
     evidence = Evidence(np.eye(1)).add(np.zeros((2, 1)))
-    assert evidence.interval(0, np.log(1e9)) == (-np.inf, np.inf)
+    assert evidence.interval(np.log(1e9)) == ([-np.inf], [np.inf])
+
+
+def test_some_components_are_the_test_of_those():
+    rows = np.random.default_rng(0).normal(size=(50, 3))
+    covariance = np.array([[1.0, 0.5, 0.0], [0.5, 2.0, 0.1], [0.0, 0.1, 1.0]])
+    for chosen in ([True, False, True], np.array([2, 1])):
+        some = np.arange(3)[chosen]
+        alone = Evidence(covariance[np.ix_(some, some)]).add(rows[:, some])
+        part = Evidence(covariance).add(rows).part(chosen)
+        assert part.n == 50
+        assert part.log_against_zero() == pytest.approx(alone.log_against_zero(), abs=1e-10)
+    assert Evidence(covariance).part([0, 1]).log_against_zero() == 0.0
+
+
+@pytest.mark.parametrize("n", [1, 63, 64, 65, 1000, 40_000])
+def test_sums_in_parts_are_the_sums(n):
+    rows = np.random.default_rng(n).normal(size=(n, 3))
+    sums, sizes = chunk_sums(rows)
+    assert sizes.sum() == n
+    assert len(sizes) == min(n, 64)
+    begins = np.cumsum(sizes) - sizes
+    np.testing.assert_allclose(sums[-1], rows[begins[-1] :].sum(axis=0), rtol=0, atol=1e-10)
+    evidence = Evidence(np.eye(3)).add(rows)
+    np.testing.assert_allclose(evidence.total, rows.sum(axis=0), rtol=0, atol=1e-10)
+    np.testing.assert_allclose(evidence.squares, rows.T @ rows, rtol=1e-12, atol=1e-9)
+
+
+@pytest.mark.parametrize("scale", [1e-150, 1.0, 1e100])
+def test_the_scale_of_a_component_does_not_matter(scale):
+    rows = np.random.default_rng(0).normal(size=(50, 2)) + 0.2
+    unit = np.array([1.0, scale])
+    scaled = Evidence(np.diag(unit**2)).add(rows * unit).log_against_zero()
+    assert scaled == pytest.approx(Evidence(np.eye(2)).add(rows).log_against_zero(), rel=1e-9)
 
 
 @pytest.mark.parametrize("probability", [0.5, 1e-2, 1e-3])

@@ -15,6 +15,7 @@ from refgrad.testing import Problem, built_in, exact_problems, standard_problems
 FAMILIES = ["bernoulli", "categorical"]
 ALPHA, SAMPLES, BUDGET = 1e-9, 500_000, 1_000_000
 RARE = 1e-10  # what nobody sees among a million samples
+ROUNDING = 64 * np.finfo(float).eps
 every_family = pytest.mark.parametrize("family", FAMILIES)
 every_problem = pytest.mark.parametrize("problem", standard_problems(), ids=str)
 
@@ -46,8 +47,10 @@ def test_the_gradient_is_the_oracles_and_read_only(problem):
 
 
 def drawn(problem, probs=None):
-    """Probability of every z of the support when each variable is drawn with `probs`."""
-    z, probs = problem.q.support(), problem.q.probs if probs is None else probs
+    """Probability of every z of the support, or those when each variable is drawn with other `probs`."""
+    z = problem.q.support()
+    if probs is None:
+        return np.exp(problem.q.log_prob(z))
     if problem.family == "bernoulli":
         return np.where(z == 1, probs, 1 - probs).prod(axis=-1)
     return (z * probs).sum(axis=-1).prod(axis=-1)
@@ -273,13 +276,14 @@ class TestBlindness:
 
 
 def scales(problem, tolerance=0.1):
-    """Bias that is allowed in each component: relative to the gradient, in the units of the component's score."""
+    """Bias that a check allows in each component: (d,)."""
     score = problem.q.score(problem.q.support()).reshape(problem.q.support_size, -1)
     values, probs = problem.f(problem.q.support()), drawn(problem)
     spread = np.sqrt(probs @ (values - probs @ values) ** 2)
-    deviation = np.sqrt(probs @ score**2)
-    widest = deviation.max()
-    return tolerance * max(np.abs(problem.gradient).max(), 0.1 * spread * widest) * deviation / widest
+    widths, answer = np.sqrt(probs @ score**2), np.abs(problem.gradient.ravel())
+    widest = widths.max()
+    largest = max(answer.max(), 0.1 * spread * widest)
+    return tolerance * np.maximum(answer, largest * np.minimum(10 * widths / widest, 1))
 
 
 def covariance(probs, estimates):
@@ -292,7 +296,7 @@ def samples_to_show(problem, probs, estimates):
     """About the samples after which a mean that is off has evidence 1/alpha, `U` being what the test divides by."""
     off = probs @ estimates.reshape(len(probs), -1) - problem.gradient.ravel()
     own, reference = covariance(probs, estimates), covariance(drawn(problem), rows(problem))
-    floor = 0.01 * scales(problem)
+    floor = np.where(scales(problem) > 0, np.maximum(0.01 * scales(problem), ROUNDING), 0.0)
     used = (own + np.outer(off, off) + 2 * reference) / 3 + np.diag(floor**2)
     seen = floor > 0
     unit = np.sqrt(used.diagonal()[seen])
@@ -317,7 +321,8 @@ class TestSamples:
     @every_problem
     def test_reinforce_is_decided(self, problem):
         certain, patient = samples_to_decide(problem)
-        assert np.maximum(certain, patient).max() <= 0.6 * SAMPLES  # looks are a fifth apart, and luck has its share
+        assert certain.max() <= 0.4 * SAMPLES  # rare outcomes and bad luck take twice as many
+        assert patient.max() <= 0.5 * SAMPLES
 
     def test_a_whole_check_is_short(self):
         total = sum(max(16_000, *map(np.max, samples_to_decide(p))) for p in standard_problems())

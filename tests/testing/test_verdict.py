@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pytest
 
 from refgrad.testing import check_unbiased, standard_problems
 from testing import samplers
@@ -16,8 +17,10 @@ def test_fields():
     assert verdict.alpha == 1e-9
     assert verdict.seed == 5
     assert verdict.worst == (0,)
-    assert verdict.causes == ()
-    assert verdict.evidence >= 9
+    assert (0,) in verdict.off
+    assert verdict.notes == ()
+    assert not verdict.battery
+    assert "[0]" in verdict.causes[0]
     np.testing.assert_array_equal(verdict.exact, PROBLEM.gradient)
     assert abs(verdict.estimate[0]) < 1e-12  # a sum of thousands of rounded differences
     assert verdict.standard_error[0] == 0
@@ -28,8 +31,8 @@ def test_fields():
 def test_right_is_certified_within_the_tolerance():
     verdict = check_unbiased(samplers.reinforce, PROBLEM)
     assert verdict.outcome == "right"
-    assert verdict.certified <= verdict.tolerance * (1 + 1e-3)  # the root is found to a thousandth
-    assert verdict.tolerance == 0.1 * np.abs(PROBLEM.gradient).max()
+    assert verdict.certified <= verdict.tolerance * (1 + 1e-6)  # where the interval ends is bisected
+    assert verdict.tolerance == pytest.approx(0.1 * np.abs(PROBLEM.gradient).max())
     off = np.abs(verdict.estimate - verdict.exact).max()
     assert off < verdict.certified
 
