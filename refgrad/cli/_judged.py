@@ -44,9 +44,7 @@ def verify_judged(options: argparse.Namespace, report: dict[str, Any]) -> int:
             _print_verdict(verdict)
         if any(v.outcome == "wrong" and not v.battery for v in verdicts) and check in {"unbiased", "moments"}:
             with quiet():
-                found = diagnose(
-                    code, options.family, estimator=estimator, seed=options.seed, **_form(options)
-                )
+                found = diagnose(code, options.family, estimator=estimator, seed=options.seed, **_form(options))
             report["diagnosis"] = found.to_dict()
             print(f"\n{found}")
     outcomes = [verdict.outcome for verdict in verdicts]

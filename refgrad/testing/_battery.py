@@ -9,7 +9,7 @@ import numpy as np
 
 from refgrad.distributions._array import Array
 from refgrad.testing._sampler import Batch
-from refgrad.testing.evidence import MEAN_SHARE, chunk_sums, log_scalar_mixture
+from refgrad.testing.evidence import OTHER_SHARE, chunk_sums, log_scalar_mixture
 
 
 def not_finite(batch: Batch, where: str) -> str | None:
@@ -32,7 +32,7 @@ def generator_fault(first: Batch, second: Batch, again: Batch, alpha: float) -> 
     if (rows == rows[0]).all():
         return None
     same = np.array_equal(first.rows, second.rows)
-    if same and _log_chance(first.rows) <= np.log((1 - MEAN_SHARE) * alpha):
+    if same and _log_chance(first.rows) <= np.log(OTHER_SHARE * alpha):
         return "two calls with different generators return the same rows: the generator is seeded inside the call"
     if first.used or second.used:
         return None
@@ -42,9 +42,14 @@ def generator_fault(first: Batch, second: Batch, again: Batch, alpha: float) -> 
 
 
 def repeated_rows(first: Batch, second: Batch, log_most: float, alpha: float) -> str | None:
-    """Say whether every row of a call is the same, though calls differ, and honest rows would vary."""
+    """Say whether every row of a call is the same, though calls differ, and honest rows would vary.
+
+    The chance of it is at most 2 / 4**n for n independent rows, and `log_most` times n in logs for rows that tell one z
+    from another and share a baseline.
+    """
+    n, limit = len(first.rows), np.log(OTHER_SHARE * alpha)
     alike = all((batch.rows == batch.rows[0]).all() for batch in (first, second))
-    if alike and (first.rows[0] != second.rows[0]).any() and len(first.rows) * log_most <= np.log(alpha):
+    if alike and (first.rows[0] != second.rows[0]).any() and max(np.log(2) - n * np.log(4), n * log_most) <= limit:
         return "all rows of a call are the same: a mean over the rows? then say rows=M, and return it once"
     return None
 

@@ -1,4 +1,4 @@
-"""What a diagnosis tries: the known mistakes, the right estimators, relaxations; and what is known of their estimates."""
+"""What a diagnosis tries: known mistakes, right estimators, relaxations; and what is known of their estimates."""
 
 from __future__ import annotations
 
@@ -69,7 +69,6 @@ class Rehearsal:
         """Estimate of the covariance of a row: (d, d)."""
         rest = self.rows - self.mean
         return (self.weights[:, None] * rest).T @ rest
-
 
 
 def candidates(estimator: Estimator | None = None) -> tuple[Candidate, ...]:
@@ -185,6 +184,11 @@ def diagnosis_problems(family: str | None = None) -> tuple[Problem, ...]:
         Problem(Bernoulli([-0.75]), _interacting([3, -8, 5, 6], 1), "one variable"),
         Problem(Bernoulli([-5.0]), _interacting([6, 5, -3, 8], 1), "a rare one"),
         Problem(Bernoulli([1.25, -0.375]), _interacting([8, -6, 4, 10, -2, 6, 6, -4], 2), "two variables"),
+        Problem(
+            Bernoulli([0.625, -1.125, 0.25]),
+            _interacting([5, -7, 3, 6, -4, 8, -3, 5, 7, 8, -6, 4], 3),
+            "three variables",
+        ),
         Problem(Categorical([[0.5, 1.75]]), _interacting([5, -2, -8, 3, 2, 7, 6, -3], 1, 2), "two categories"),
         Problem(Categorical([[0.5, -4.5]]), _interacting([3, 6, 4, -5, -6, 2, 5, 8], 1, 2), "a rare category"),
         Problem(

@@ -10,7 +10,7 @@ import numpy as np
 from refgrad.distributions._array import Array
 from refgrad.testing._battery import Sharing
 from refgrad.testing._expected import Expected, Settings
-from refgrad.testing.evidence import MEAN_SHARE, Evidence
+from refgrad.testing.evidence import MEAN_SHARE, OTHER_SHARE, Evidence
 from refgrad.testing.problems import Problem
 from refgrad.testing.verdict import Verdict
 
@@ -82,7 +82,8 @@ class Court:
             return f"{self.name(int(np.argmax(off)))} never varies, and is not {self._answer()}"
         if self.log_evidence(sums) >= self._limit():
             return f"the mean{' or the covariance' * self.expected.second} is not {self._answer()}"
-        if self.log_sharing(sums) >= self._limit(rest=True):
+        waited = sums.evidence.n >= self.expected.ready.max()
+        if waited and self.log_sharing(sums) >= self.settings.log_limit - np.log(OTHER_SHARE):
             return "rows of one call are not independent: they share noise, or each depends on those before"
         return None
 
@@ -103,11 +104,9 @@ class Court:
         mean = np.asarray(sums.evidence.total)[:size] / sums.evidence.n
         return sums.sharing.log_evidence(mean @ self.expected.whiten)
 
-    def _limit(self, rest: bool = False) -> float:
+    def _limit(self) -> float:
         """Evidence that convicts: features become ripe in stages, and each has its share of alpha."""
-        stages = 1 if rest else len(np.unique(self.expected.ready))
-        share = 1 - MEAN_SHARE if rest else MEAN_SHARE
-        return self.settings.log_limit + float(np.log(stages / share))
+        return self.settings.log_limit + float(np.log(len(np.unique(self.expected.ready)) / MEAN_SHARE))
 
     def _answer(self) -> str:
         return "that of the named estimator" if self.expected.second else "the exact gradient"

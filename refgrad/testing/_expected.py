@@ -10,10 +10,10 @@ import numpy as np
 
 from refgrad import exact
 from refgrad.distributions._array import Array
-from refgrad.estimators import Estimator, Reinforce
+from refgrad.estimators import ConstantBaseline, Estimator, Reinforce
 from refgrad.exact._factors import check_count, configurations, count, factors
 from refgrad.testing._sampler import Batch
-from refgrad.testing.evidence import Evidence
+from refgrad.testing.evidence import OTHER_SHARE, Evidence
 from refgrad.testing.problems import Problem
 
 LARGEST = 2**16  # configurations of a problem
@@ -89,14 +89,15 @@ class _Facts:
     """Sums over all configurations, by the oracle alone."""
 
     answer: Array  # (d,)
+    mean: float  # of f
     spread: float  # standard deviation of f
     size: float  # of an estimate
     widths: Array  # (d,): standard deviations of the score
     probs: Array  # (configurations,)
-    weights: Array  # (configurations, d): what each adds to E |f s|**2
+    weights: Array  # (configurations, d): what each adds to E |(f - b) s|**2, b = 0 or E f, whichever is more
 
     @classmethod
-    @lru_cache(maxsize=256)  # noqa: B019  (of the class, by problem)
+    @lru_cache(maxsize=256)
     def of(cls, problem: Problem) -> _Facts:
         q, f = problem.q, problem.f
         parts = factors(q)
@@ -118,7 +119,8 @@ class _Facts:
             size=float(np.abs(answer).max() + np.sqrt(probs @ values**2)),
             widths=np.sqrt(p * rest).ravel(),
             probs=probs,
-            weights=probs[:, None] * (values[:, None] * scores) ** 2,
+            weights=np.maximum(*((probs * (values - b) ** 2)[:, None] * scores**2 for b in (0.0, probs @ values))),
+            mean=float(probs @ values),
         )
 
     def allowed(self, tolerance: float) -> Array:
@@ -157,13 +159,13 @@ class _Facts:
 def unbiased(problem: Problem, pilot: Batch, settings: Settings, weight: int = 1) -> Expected:
     """Expect the exact gradient.
 
-    Without a named estimator the covariance is the larger of REINFORCE's and the pilot's. A row may be the mean of
-    `weight` samples.
+    Without a named estimator the covariance is the larger of REINFORCE's, without and with E f as its baseline, and the
+    pilot's. A row may be the mean of `weight` samples.
     """
     facts = _Facts.of(problem)
     size = len(facts.answer)
     estimator = settings.estimator
-    reference = _moments(estimator or Reinforce(), problem).covariance.reshape(size, size) / weight
+    reference = _covariance(estimator or Reinforce(), problem) / weight
     finite = pilot.rows[np.isfinite(pilot.rows).all(axis=1)]
     scatter = np.cov(finite, rowvar=False).reshape(size, size) if len(finite) > 1 else np.zeros((size, size))
     rounding = SLACK * pilot.precision * facts.size
@@ -172,9 +174,10 @@ def unbiased(problem: Problem, pilot: Batch, settings: Settings, weight: int = 1
     allowed = np.maximum(facts.allowed(settings.tolerance), rounding)
     floor = np.diag(np.maximum(0.01 * allowed, rounding) ** 2)
     if estimator is None:
-        covariance = _larger(reference + floor, scatter)
+        centred = _covariance(ConstantBaseline(facts.mean), problem) / weight
+        covariance = _larger(_larger(reference + floor, centred), scatter)
         ready = facts.ready(settings) / weight
-        assumes = f"the larger of REINFORCE's exact covariance and that of a pilot of {len(pilot.rows):,} samples"
+        assumes = f"the largest of REINFORCE's exact covariances, without and with E f as baseline, and that of a pilot of {len(pilot.rows):,} samples"
     else:
         covariance = _with_null(reference, scatter) + floor
         ready = np.zeros(size)
@@ -189,7 +192,9 @@ def unbiased(problem: Problem, pilot: Batch, settings: Settings, weight: int = 1
         rounding=rounding + 100 * np.sqrt(unseen * facts.probs[~seen, None]).sum(axis=0),
         unseen=100 * unseen.sum(axis=0),
         ready=ready,
-        complete=int(np.ceil(settings.log_limit / facts.probs[seen].min() / weight)),
+        complete=int(
+            np.ceil((settings.log_limit + np.log(seen.sum() / OTHER_SHARE)) / facts.probs[seen].min() / weight)
+        ),
         log_most=float(np.log(facts.probs.max()) * weight),
         second=False,
         assumes=assumes,
@@ -237,6 +242,11 @@ def with_moments(problem: Problem, pilot: Batch, settings: Settings, weight: int
     )
 
 
+def _covariance(estimator: Estimator, problem: Problem) -> Array:
+    size = problem.gradient.size
+    return _moments(estimator, problem).covariance.reshape(size, size)
+
+
 def _moments(estimator: Estimator, problem: Problem) -> exact.Moments:
     """Exact moments, kept where the estimator can be a key."""
     try:
@@ -264,9 +274,13 @@ def _larger(first: Array, second: Array) -> Array:
 
 
 def _with_null(reference: Array, scatter: Array) -> Array:
-    """Where the reference does not vary a correct sampler may: there the pilot's covariance stands in."""
+    """Where the reference does not vary a correct sampler may: there the pilot's covariance stands in.
+
+    What varies there may be correlated with the rest: a covariance [[A, B], [B', C]] is at most (1.1 A, 11 C).
+    """
     roots, axes = np.linalg.eigh(reference)
     null = axes[:, roots <= 1e-12 * max(roots.max(), 0)]
     onto = null @ null.T
-    return reference + onto @ scatter @ onto
-
+    beside = onto @ scatter @ onto
+    varies = beside.trace() > 1e-12 * reference.trace()
+    return 1.1 * reference + 11 * beside if varies else reference + beside

@@ -32,12 +32,22 @@ class Expectation:
         Of its components and of their products, centred; with what is not known of their mean.
     doubt : (d, d) ndarray of float64
         Covariance of what is not known of the mean.
+    wider : float
+        By how much what is not known widens the covariance of the sum of all rows.
     """
 
     mean: Array
     products: Array
     covariance: Array
     doubt: Any = 0.0
+    wider: float = 1.0
+
+    def square(self, pairs: Any) -> Array:
+        """The products as a matrix (d, d)."""
+        covariance = np.zeros((len(self.mean), len(self.mean)))
+        one, other = pairs
+        covariance[one, other] = covariance[other, one] = self.products
+        return covariance
 
 
 class Sample:
@@ -59,8 +69,11 @@ class Sample:
         if reference is None:
             raise ValueError(f"{problem} is too large for exact moments")
         size = len(gradient)
-        spread = reference.covariance.reshape(size, size).diagonal() / weight + rows.var(axis=0)
-        scale = np.sqrt(spread) + np.abs(gradient)
+        with np.errstate(over="ignore", invalid="ignore"):
+            spread = reference.covariance.reshape(size, size).diagonal() / weight + rows.var(axis=0)
+            scale = np.sqrt(spread) + np.abs(gradient)
+        if not np.isfinite(scale).all():
+            raise ValueError(f"rows are too large for their squares: the largest entry is {np.abs(rows).max():.3g}")
         self.scale = np.where(scale > 0, scale, scale.max(initial=0.0) or 1.0)
         self.gradient = gradient / self.scale
         self.rows = rows / self.scale
@@ -89,15 +102,16 @@ class Sample:
         mean, products = trial.mean / self.scale, (trial.covariance / unit)[self.pairs]
         features = self.features(trial.rows / self.scale, mean, products)
         weighted = trial.weights[:, None] * features
-        error = weighted.T @ weighted
-        size = len(mean)
-        return Expectation(mean, products, weighted.T @ features + self.n * error, error[:size, :size])
+        together, size = weighted.T @ features, len(mean)
+        share = ((weighted**2).sum(axis=0) / np.maximum(together.diagonal(), RIDGE)).max()
+        return Expectation(mean, products, together, share * together[:size, :size], float(1 + self.n * share))
 
     def expect(self, candidate: Candidate) -> Expectation | None:
-        """Exact mean and covariance of a candidate, and how its features scatter; None where that is not known."""
-        moments, trial = known(candidate, self.problem), rehearsal(candidate, self.problem)
+        """Exact mean and covariance of a candidate, and how its features scatter; rehearsed where too costly."""
+        trial = rehearsal(candidate, self.problem)
+        moments = known(candidate, self.problem) if trial is not None else None
         if moments is None or trial is None:
-            return None
+            return self.rehearse(candidate)
         size = len(self.mean)
         covariance = moments.covariance.reshape(size, size) / np.multiply.outer(self.scale, self.scale)
         mean, products = moments.mean.ravel() / self.scale, covariance[self.pairs]
@@ -110,7 +124,7 @@ class Sample:
         doubt = np.concatenate([error, error[self.pairs[0]] + error[self.pairs[1]]]) ** 2
         # In proportion, so that what never varies stays exact: the nodes of the oracle are rows too.
         share = float((doubt / np.maximum(together.diagonal(), RIDGE)).max())
-        return Expectation(mean, products, (1 + self.n * share) * together, share * together[:size, :size])
+        return Expectation(mean, products, together, share * together[:size, :size], 1 + self.n * share)
 
     @cached_property
     def features_covariance(self) -> Array:
@@ -155,19 +169,19 @@ class Sample:
         delta = self.mean - expected.mean
         second = self.scatter[one, other] * (self.n - 1) / self.n + delta[one] * delta[other] - expected.products
         delta = np.concatenate([delta, second])
-        return log_density(delta, expected.covariance + RIDGE * np.eye(self.size), self.n)
+        return log_density(delta, expected.covariance + RIDGE * np.eye(self.size), self.n, expected.wider)
 
     def against(self, expected: Expectation) -> float:
         """Log of the evidence against mean and covariance."""
         rows = self.features(self.rows, expected.mean, expected.products)
-        return Evidence(expected.covariance + RIDGE * np.eye(self.size)).add(rows).log_against_zero()
+        return Evidence(expected.wider * expected.covariance + RIDGE * np.eye(self.size)).add(rows).log_against_zero()
 
 
-def log_density(delta: Array, covariance: Array, n: int) -> float:
-    """Log of a Gaussian density at the mean of n rows, up to what all candidates share."""
+def log_density(delta: Array, covariance: Array, n: int, wider: float = 1.0) -> float:
+    """Log of a Gaussian density at the mean of n rows, up to what all share; what is not known widens it freely."""
     root = np.linalg.cholesky(covariance)
     white = np.linalg.solve(root, delta)
-    return float(-n / 2 * white @ white - np.log(root.diagonal()).sum())
+    return float(-n / 2 / wider * white @ white - np.log(root.diagonal()).sum())
 
 
 def averaged(expected: Expectation, k: float, pairs: Any) -> Expectation:
@@ -175,15 +189,13 @@ def averaged(expected: Expectation, k: float, pairs: Any) -> Expectation:
     if k == 1:
         return expected
     size = len(expected.mean)
-    covariance = np.zeros((size, size))
-    one, other = pairs
-    covariance[one, other] = covariance[other, one] = expected.products
+    covariance, (one, other) = expected.square(pairs), pairs
     gauss = covariance[np.ix_(one, one)] * covariance[np.ix_(other, other)]
     gauss += covariance[np.ix_(one, other)] * covariance[np.ix_(other, one)]
     power = np.concatenate([np.full(size, 0.5), np.full(len(one), 1.5)])
     together = expected.covariance / k ** np.add.outer(power, power)
     together[size:, size:] += (k - 1) / k**3 * gauss
-    return Expectation(expected.mean, expected.products / k, together, expected.doubt)
+    return Expectation(expected.mean, expected.products / k, together, expected.doubt, expected.wider)
 
 
 def common_average(samples: list[Sample]) -> float:

@@ -116,7 +116,9 @@ def _spread(mask: Any, shape: tuple[int, ...]) -> Array:
 
 def _entries(shape: tuple[int, ...], index: Any) -> Array:
     mask = np.zeros(shape)
-    if all(isinstance(i, slice) or i < size for i, size in zip(index, shape, strict=False)) and len(index) == len(shape):
+    if all(isinstance(i, slice) or i < size for i, size in zip(index, shape, strict=False)) and len(index) == len(
+        shape
+    ):
         mask[index] = 1.0
     return mask.ravel()
 
@@ -140,7 +142,7 @@ def suggestion(c: float, error: float) -> str:
             return f": {text}"
     low, high = c - WIDTH * error, c + WIDTH * error
     found = []
-    if 0.5 <= high and low < 1:
+    if high >= 0.5 and low < 1:
         text = "(m - 1)/m: each sample is in the mean of m samples that is its baseline"
         found.append(_whole(_inverse(1 - low), _inverse(1 - c), _inverse(1 - high), text))
     if low <= 0.5 and c > 0:

@@ -23,6 +23,7 @@ MARGIN = 25.0  # of log-likelihood behind the best, beyond which a candidate is 
 CHOICE = 5.0  # of log-likelihood: the price of one among some hundred means, against that there is no bias
 TIED = 3.0  # of log-likelihood: less than 20 to 1
 MOST = 5
+ROUGH, FINE = {"xatol": 0.02}, {"xatol": 1e-3}  # of a log temperature
 
 
 @dataclass(frozen=True)
@@ -80,16 +81,15 @@ class _Track:
         """The larger log-likelihood."""
         return max(self.both, self.mean - CHOICE) if self.by_mean else self.both
 
-    def add(self, sample: Sample, expected: Expectation | None) -> bool:
-        """Go on to another problem; False where nothing could be computed."""
+    def add(self, sample: Sample, expected: Expectation | None) -> None:
+        """Go on to another problem."""
         if expected is None:
             self.both, self.mean = self.both + sample.unknown, self.mean + sample.unknown
             self.filled += sample.unknown
-            return False
+            return
         self.seen.append((sample, expected))
         self.both += sample.score(averaged(expected, sample.weight, sample.pairs))
         self.mean += sample.score_of_mean(expected.mean, expected.doubt)
-        return True
 
     def cause(self, parameters: int = 0) -> Cause | None:
         """The best way in which the candidate fits, if there is one."""
@@ -109,7 +109,19 @@ class _Track:
         score, k = max(fits)
         how = {0: "mean fits", 1: "mean and covariance fit"}.get(k, f"mean and covariance fit, averaged over {k}")
         c = self.candidate
-        return Cause(c.name, f"{c.text} ({how})", k == 0, score - parameters * np.log(self.seen[0][0].n) / 2, max(k, 1), mistake=bool(c.bug))
+        return Cause(
+            c.name,
+            f"{c.text} ({how})",
+            k == 0,
+            score - parameters * np.log(self.seen[0][0].n) / 2,
+            max(k, 1),
+            mistake=bool(c.bug),
+        )
+
+    def near(self) -> bool:
+        """Whether it fits by and by, with twice the evidence against it that is allowed in the end."""
+        by_mean = sum(s.against_mean(e.mean, e.doubt) for s, e in self.seen)
+        return bool(self.seen) and min(by_mean, self._against(1)) < -2 * np.log(ALPHA)
 
     def _against(self, k: int) -> float:
         return sum(s.against(averaged(e, k * s.weight, s.pairs)) for s, e in self.seen)
@@ -150,7 +162,8 @@ def _survivors(samples: list[Sample], tried: Any, expect: Any, simple: list[Patt
     running = [-pattern.price(samples[0].n) for pattern in simple]
     for at, sample in enumerate(samples):
         for track in tracks:
-            if not track.add(sample, expect(sample, track.candidate)):
+            track.add(sample, expect(sample, track.candidate))
+            if expect is Sample.expect and known(track.candidate, sample.problem) is None:
                 skipped.add(track.candidate.name)
         running = [r + sample.score_of_mean(p.means[at]) for r, p in zip(running, simple, strict=True)]
         best = max([track.best for track in tracks if track.seen] + running, default=0.0)
@@ -191,10 +204,9 @@ def _in_order(found: list[Cause], plain: list[Cause], samples: list[Sample]) -> 
     order = [c for c in order if c.score >= best + np.log(ALPHA) or c.name == "exact-gradient"]
     honest = next((cause.score for cause in plain if cause.name == "exact-gradient"), -np.inf)
     order = [c for c in order if not (c.mean_only and c.mistake) or c.score > honest + TIED]
-    factor = next((c for c in order if c.name == "multiple-of-the-gradient"), None)
-    if factor is not None and order[0].mean_only and order[0].mistake:
-        if factor.score >= best - TIED - np.log(samples[0].n):
-            order = [factor, *(cause for cause in order if cause is not factor)]
+    if order[0].mean_only and order[0].mistake:
+        near = best - TIED - np.log(samples[0].n)
+        order.sort(key=lambda c: not (c.name == "multiple-of-the-gradient" and c.score >= near))
     last = [cause for cause in order[MOST:] if cause.name == "exact-gradient"]
     return tuple(_relative(cause, best) for cause in order[: MOST - len(last)] + last)
 
@@ -208,9 +220,7 @@ def _group(group: list[Cause]) -> Cause:
 
 
 def _relative(cause: Cause, best: float) -> Cause:
-    return Cause(
-        cause.name, cause.text, cause.mean_only, cause.score - best, cause.average, cause.alike, cause.mistake
-    )
+    return Cause(cause.name, cause.text, cause.mean_only, cause.score - best, cause.average, cause.alike, cause.mistake)
 
 
 def _fitted(samples: list[Sample]) -> Iterator[Candidate]:
@@ -223,25 +233,29 @@ def _fitted(samples: list[Sample]) -> Iterator[Candidate]:
         return Candidate(f"GumbelSoftmax(temperature={t:.3g})", GumbelSoftmax(t))
 
     for make in (soft, partial(at_temperature, slip)):
-
-        def cost(log_t: float, some: list[Sample], make: Any = make) -> float:
-            return sum(map(_misfit, some, [make(float(np.exp(log_t)))] * len(some)))
-
-        near = minimize_scalar(cost, bounds=np.log([0.05, 10.0]), args=(samples[:2],), method="bounded").x
-        best = minimize_scalar(
-            cost, bounds=(near - 0.2, near + 0.2), args=(samples,), method="bounded", options={"xatol": 1e-3}
+        cheap = [sample for sample in samples if sample.problem.q.support_size == 2] or samples[:1]
+        near = minimize_scalar(
+            _misfit, bounds=np.log([0.05, 10.0]), args=(make, samples, Sample.rehearse), method="bounded"
         ).x
-        yield make(float(np.exp(best)))
+        track = _Track(make(float(np.exp(near))))
+        for sample in samples:
+            track.add(sample, sample.rehearse(track.candidate))
+        if track.near():
+            ends = (near - 0.1, near + 0.1)
+            best = minimize_scalar(
+                _misfit, bounds=ends, args=(make, cheap, Sample.expect), method="bounded", options=FINE
+            ).x
+            yield make(float(np.exp(best)))
 
 
-def _misfit(sample: Sample, candidate: Candidate) -> float:
-    """Minus the Gaussian log-likelihood of the rows; infinite where nothing is computed."""
-    moments = known(candidate, sample.problem)
-    if moments is None:
-        return 0.0
-    size = len(sample.mean)
-    covariance = moments.covariance.reshape(size, size) / np.multiply.outer(sample.scale, sample.scale)
-    covariance = covariance / sample.weight + 1e-6 * np.eye(size)
-    delta: Array = sample.mean - moments.mean.ravel() / sample.scale
-    spread = sample.scatter + np.outer(delta, delta)
-    return float(sample.n / 2 * (np.linalg.slogdet(covariance)[1] + np.trace(np.linalg.solve(covariance, spread))))
+def _misfit(log_t: float, make: Any, samples: list[Sample], expect: Any) -> float:
+    """Minus the Gaussian log-likelihood of the rows, at a temperature."""
+    total, candidate = 0.0, make(float(np.exp(log_t)))
+    for sample in samples:
+        expected = expect(sample, candidate)
+        if expected is not None:
+            delta: Array = sample.mean - expected.mean
+            covariance = expected.square(sample.pairs) / sample.weight + 1e-6 * np.eye(len(delta))
+            spread = sample.scatter + np.outer(delta, delta)
+            total += sample.n / 2 * (np.linalg.slogdet(covariance)[1] + np.trace(np.linalg.solve(covariance, spread)))
+    return float(total)

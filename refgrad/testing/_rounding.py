@@ -21,10 +21,11 @@ from refgrad.exact._factors import configurations, count, factors
 __all__ = ["FLOAT32", "FLOAT64", "apart", "rounding"]
 
 FLOAT32, FLOAT64 = (float(np.finfo(dtype).eps) for dtype in (np.float32, np.float64))
-RUNS = 32  # the root of the mean square of as many is less than half of what it is on average once in 200,000 rows
-# A step stands for up to 8 roundings of half a unit, where shaking has a root of mean square of 1 / sqrt(3); 16 steps
-# that all round the same way add up to 4 times their root of squares: 8 / 2 * sqrt(3) * 4, and some.
+RUNS = 32  # their mean absolute change is less than half of what it is on average once in some 100,000 rows
+# A step stands for up to 8 roundings of half a unit, where shaking changes it by half a unit on average; 16 steps that
+# all round the same way add up to 4 times the root of their squares: 8 / 2 * 2 * 4.
 FACTOR = 32
+UNDERFLOW = 1024  # times the least normal number: what a division by a temperature makes of one that was lost
 MARGIN = 8  # units in the last place of the logits and the noise, from an edge where rounding may change z
 
 
@@ -62,8 +63,15 @@ def rounding(
     shaken_f = _Value(f, q.event_ndim, shake)
     for _ in range(runs):
         moved = _distribution(q, shake)
-        total += (np.asarray(_parameters(started, shake)(moved, shaken_f, noise)) - here) ** 2
-    return FACTOR * (precision / unit) * np.sqrt(total / runs).reshape(len(here), -1)
+        total += np.abs(np.asarray(_parameters(started, shake)(moved, shaken_f, noise)) - here)
+    lost = UNDERFLOW * _least(precision) * shake.size * np.isfinite(q.logits)
+    return (FACTOR * (precision / unit) * total / runs + lost).reshape(len(here), -1)
+
+
+def _least(precision: float) -> float:
+    """Least normal number of the floating type with a precision, or of the next coarser one."""
+    types = [np.finfo(dtype) for dtype in (np.float64, np.float32, np.float16)]
+    return float(next((own.tiny for own in types if own.eps >= precision), types[-1].tiny))
 
 
 def apart(estimator: Estimator, q: Distribution, noise: Array, precision: float) -> Array:

@@ -14,7 +14,7 @@ from refgrad.testing._battery import generator_fault, lag_evidence, not_finite, 
 from refgrad.testing._court import Court, Sums
 from refgrad.testing._expected import Expected, Settings
 from refgrad.testing._sampler import Batch, Source
-from refgrad.testing.evidence import MEAN_SHARE
+from refgrad.testing.evidence import OTHER_SHARE
 from refgrad.testing.problems import Problem
 from refgrad.testing.state import Saved
 from refgrad.testing.verdict import Verdict
@@ -76,7 +76,7 @@ class Pilot:
         if found := found or repeated_rows(self.first, self.second, expected.log_most, alpha):
             return found
         log_evidence, lag = lag_evidence((self.both.rows - expected.center) @ expected.whiten)
-        if log_evidence < court.settings.log_limit - np.log(1 - MEAN_SHARE):
+        if log_evidence < court.settings.log_limit - np.log(OTHER_SHARE):
             return None
         if lag == len(self.first.rows):
             return "two calls with different generators return related rows: some noise is seeded inside the call"

@@ -1,9 +1,9 @@
-"""Which known mistake explains what a sampler returns: fresh samples, small problems, exact moments of the catalogue."""
+"""Which known mistake explains what a sampler returns: fresh samples, small problems, exact moments."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -34,7 +34,9 @@ class Diagnosis:
     causes : tuple of Cause
         What fits, the best first; one of name `"unknown"` where nothing does.
     factor, factor_error : float
-        The c for which c times the exact gradient fits best, and its standard error, whether it fits or not.
+        The c for which c times the exact gradient fits best, and its standard error.
+    factor_fits : bool
+        Whether it fits.
     n : int
         Rows on each problem.
     problems : tuple of str
@@ -54,6 +56,7 @@ class Diagnosis:
     causes: tuple[Cause, ...]
     factor: float
     factor_error: float
+    factor_fits: bool
     n: int
     problems: tuple[str, ...]
     seed: int
@@ -68,8 +71,7 @@ class Diagnosis:
         lines = [f"diagnosis of {self.sampler}: {self.n:,} fresh rows on each of {len(self.problems)} problems"]
         lines += [f"  {number}. {cause.text}" for number, cause in enumerate(self.causes, 1)]
         if np.isfinite(self.factor_error):
-            fits = any(cause.name in FACTORS for cause in self.causes)
-            hint = suggestion(self.factor, self.factor_error) if fits else ", which does not fit alone"
+            hint = suggestion(self.factor, self.factor_error) if self.factor_fits else ", which does not fit"
             lines.append(f"  as a multiple of the exact gradient: {self.factor:.4g} +- {self.factor_error:.1g}{hint}")
         if self.not_finite:
             lines.append(f"  left out: {self.not_finite:,} rows that are not finite")
@@ -152,10 +154,18 @@ def diagnose(
         except Exception as error:  # whatever the sampler does is a finding
             failures.append(f"{problem}: {_brief(error)}")
     name = getattr(sampler, "__name__", type(sampler).__name__)
-    common = {"n": count, "seed": seed, "sampler": name, "not_finite": not_finite, "failures": tuple(failures)}
+    common: dict[str, Any] = {
+        "n": count,
+        "seed": seed,
+        "sampler": name,
+        "not_finite": not_finite,
+        "failures": tuple(failures),
+    }
     if not samples:
-        nothing = Cause("unknown", "none of the known mistakes can be tried: the sampler ran on no problem", mean_only=True)
-        return Diagnosis((nothing,), np.nan, np.inf, problems=(), **common)
+        nothing = Cause(
+            "unknown", "none of the known mistakes can be tried: the sampler ran on no problem", mean_only=True
+        )
+        return Diagnosis((nothing,), np.nan, np.inf, factor_fits=False, problems=(), **common)
     samples.sort(key=lambda sample: sample.problem.q.support_size)
     found = _of_samples(samples, estimator, common)
     families = sorted({sample.problem.family for sample in samples})
@@ -182,10 +192,9 @@ def _of_samples(samples: list[Sample], estimator: Estimator | None, common: dict
         sample.average = average
     causes, tried, skipped = ranked(samples, estimator)
     factor, error = multiple(samples)
+    fits = np.isfinite(error) and sum(s.against_mean(factor * s.gradient) for s in samples) < -np.log(ALPHA)
     problems = tuple(str(sample.problem) for sample in samples)
-    return replace(
-        Diagnosis(causes, factor, error, problems=problems, tried=tried, skipped=skipped, **common), alpha=ALPHA
-    )
+    return Diagnosis(causes, factor, error, bool(fits), problems=problems, tried=tried, skipped=skipped, **common)
 
 
 def _chosen(problems: Sequence[Problem] | Problem | str | None, estimator: Estimator | None) -> list[Problem]:
@@ -206,5 +215,7 @@ def _chosen(problems: Sequence[Problem] | Problem | str | None, estimator: Estim
     served = [problem for problem in chosen if problem.family in estimator.claims.families]
     if not served:
         families = " and ".join(sorted({problem.family for problem in chosen}))
-        raise ValueError(f"{estimator!r} serves {' and '.join(estimator.claims.families)}, but the problems are {families}")
+        raise ValueError(
+            f"{estimator!r} serves {' and '.join(estimator.claims.families)}, but the problems are {families}"
+        )
     return served

@@ -253,7 +253,8 @@ def _judge(bench: Bench, rows: Array, unit: float, covariance: bool, tolerance: 
     elif covariance:
         reason = f"mean and covariance are those of {bench.estimator!r}"
     if outcome == "wrong" and bad is None:
-        causes, notes = _causes(bench, rows, unit), _in_float32(bench, off, unit, covariance)
+        causes = _causes(bench, rows, unit)
+        notes = () if causes else _in_float32(bench, off, unit, covariance)
     certified = float((off[0] + bounds[0]).max())
     return Verdict(
         outcome=outcome,

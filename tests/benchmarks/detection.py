@@ -182,9 +182,12 @@ def main(arguments=None):
     runs, confirm = (5, 1) if options.quick else (options.runs, min(options.runs, 2))
     work = list(cases(QUICK if options.quick else PROBLEMS, percents, options.alpha))
     head = ["problem", "estimator", "bias", "limit", "planned", "median", "mean", "mean / limit", "goal", ""]
-    with written(options.json) as report, counted(len(work) * runs) as tick:
-        rows = [measure(case, runs, options.seed, confirm, tick) for case in work]
-        report.update({"alpha": options.alpha, "seed": options.seed, "lines": rows})
+    try:
+        with written(options.json) as report, counted(len(work) * runs) as tick:
+            rows = [measure(case, runs, options.seed, confirm, tick) for case in work]
+            report.update({"alpha": options.alpha, "seed": options.seed, "lines": rows})
+    except OSError as error:
+        parser.error(f"--json needs a file that can be written, but {options.json} is not: {error.strerror}")
     print_table(head, [show(row) for row in rows], alarm="missed")
     same, made = sum(row["confirmed"] for row in rows), confirm * len(rows)
     goals = [row["ratio"] <= row["goal"] for row in rows if row["goal"] is not None]

@@ -53,9 +53,7 @@ def relaxed(q, logits, noise, f, temperature):
 
 
 def gumbel_softmax(problem, noise, temperature):
-    _, slope = relaxed(
-        problem.q, single(problem.logits), single(noise[0]), Interacting(problem.f), single(temperature)
-    )
+    _, slope = relaxed(problem.q, single(problem.logits), single(noise[0]), Interacting(problem.f), single(temperature))
     return slope
 
 

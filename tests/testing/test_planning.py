@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from benchmarks import detection
 from benchmarks.detection import Case, stopped
 from scipy.stats import binom, norm
 
@@ -317,15 +318,26 @@ class TestBenchmark:
         variance = exact.moments(Reinforce(), TOY.q, TOY.f).variance[0]
         assert Case(TOY, Reinforce(), 50.0, 1e-6).limit() == pytest.approx(2 * np.log(1e6) * variance / 0.0125**2)
 
-    def test_help_and_usage(self):
-        done = self.run("--help")
-        assert done.returncode == 0
-        assert "examples:\n  python tests/benchmarks/detection.py --quick" in done.stdout
-        for arguments, message in (
+    def test_help(self, capsys):
+        with pytest.raises(SystemExit, match="0"):
+            detection.main(["--help"])
+        assert "examples:\n  python tests/benchmarks/detection.py --quick" in capsys.readouterr().out
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
             (("--runs", "0"), "--runs needs to be at least 1, but is 0"),
             (("--alpha", "2"), "--alpha needs to lie between 0 and 0.5, but is 2.0"),
             (("--bias", "-1"), "--bias needs positive numbers, but is [-1.0]"),
-        ):
-            done = self.run(*arguments)
-            assert done.returncode == 2
-            assert message in done.stderr
+            (("--json", "nowhere/at/all.json"), "--json needs a file that can be written, but nowhere/at/all.json"),
+        ],
+    )
+    def test_usage(self, arguments, message, capsys):
+        with pytest.raises(SystemExit, match="2"):
+            detection.main(list(arguments))
+        assert message in capsys.readouterr().err
+
+    def test_a_check_that_stops_elsewhere_is_reported(self, monkeypatch, capsys):
+        monkeypatch.setattr(detection, "stopped", lambda *_: 300)
+        assert detection.main(["--quick", "--bias", "50"]) == 1
+        assert "stops at the same sample: 0 of 3 runs" in capsys.readouterr().out

@@ -12,6 +12,7 @@ from refgrad.estimators import Claims, Estimator
 
 __all__ = ["Biased", "Mistake"]
 
+LEAST = 1e-150  # probability that may be divided by, and squared
 EFFECTS = ("biased", "variance", "bias at extremes")
 
 
@@ -72,10 +73,11 @@ class Mistake:
         return self.of.claims.derivation
 
     def serves(self, q: Distribution) -> bool:
-        """Tell whether its moments are finite: q has its family, no masked category, and the shape of a baseline."""
+        """Tell whether its moments are finite: q has its family, no value of no probability, the shape of a baseline."""
         shape = np.shape(getattr(self.of, "baseline", 0.0))
         fits = q.family in self.families and shape in {(), q.event_shape}
-        return fits and bool(np.isfinite(q.logits).all())
+        least = q.probs.min() if q.event_ndim > 1 else np.exp(-np.logaddexp(0, np.abs(q.logits))).min()
+        return fits and bool(least > LEAST)
 
     def like(self, right: Estimator) -> Mistake:
         """Return the same mistake with the settings of another right estimator.
