@@ -177,7 +177,10 @@ def unbiased(problem: Problem, pilot: Batch, settings: Settings, weight: int = 1
         centred = _covariance(ConstantBaseline(facts.mean), problem) / weight
         covariance = _larger(_larger(reference + floor, centred), scatter)
         ready = facts.ready(settings) / weight
-        assumes = f"the largest of REINFORCE's exact covariances, without and with E f as baseline, and that of a pilot of {len(pilot.rows):,} samples"
+        assumes = (
+            "the largest of REINFORCE's exact covariance, with and without E f as baseline, and that of a pilot of "
+            f"{len(pilot.rows):,} samples"
+        )
     else:
         covariance = _with_null(reference, scatter) + floor
         ready = np.zeros(size)
@@ -263,14 +266,15 @@ def _kept_moments(estimator: Estimator, problem: Problem) -> exact.Moments:
 
 
 def _larger(first: Array, second: Array) -> Array:
-    """The least matrix above `first` that is above `second` in every direction where they differ."""
-    scale = np.sqrt(first.diagonal())
+    """The least matrix above `first` that is above `second` in every direction where they differ, to 1e-6."""
+    scale = np.sqrt((first + second).diagonal())
     unit = np.multiply.outer(scale, scale)
-    root = np.linalg.cholesky(first / unit)
-    inverse = np.linalg.inv(root)
-    roots, axes = np.linalg.eigh(inverse @ (second / unit) @ inverse.T)
+    roots, axes = np.linalg.eigh(first / unit)
+    root = axes * np.sqrt(np.maximum(roots, 1e-10))
+    inverse = axes / np.sqrt(np.maximum(roots, 1e-10))
+    ratios, axes = np.linalg.eigh(inverse.T @ (second / unit) @ inverse)
     turned = root @ axes
-    return unit * (turned * np.maximum(roots, 1) @ turned.T)
+    return unit * (turned * np.maximum(ratios, 1) @ turned.T)
 
 
 def _with_null(reference: Array, scatter: Array) -> Array:
