@@ -11,18 +11,29 @@ from refgrad.distributions._array import Array
 from refgrad.testing._sampler import Batch
 from refgrad.testing.evidence import OTHER_SHARE, chunk_sums, log_scalar_mixture
 
+LARGEST = 1e150  # the square of a larger number may not be finite
+COMPARED = 4096  # rows of a call that are compared with those of the call before
+STRONG = 16.0  # squares of a sum, in units of its variance, that may be evidence
+
+
+def usable(rows: Array) -> Any:
+    """Whether each row is finite, and so small that its square is: (n,) of bool."""
+    with np.errstate(invalid="ignore"):
+        # A sum is finite unless an entry is not; most often that is all.
+        if np.abs(rows).sum() < LARGEST:
+            return np.ones(len(rows), bool)
+        return (np.abs(rows) < LARGEST).all(axis=1)
+
 
 def not_finite(batch: Batch, where: str) -> str | None:
     """Count the estimates that are NaN or infinite, and show the first."""
-    # A sum is finite unless an entry is not, or the sum overflows.
-    with np.errstate(invalid="ignore", over="ignore"):
-        if np.isfinite(batch.rows.sum()):
-            return None
-    wrong: Any = ~np.isfinite(batch.rows).all(axis=1)
-    if not wrong.any():
+    finite = usable(batch.rows)
+    if finite.all():
         return None
+    wrong = ~finite
     first = int(np.argmax(wrong))
-    share = f"{np.sum(wrong):,} of {len(wrong):,} estimates ({np.mean(wrong):.2%}) are not finite"
+    large = "" if (~np.isfinite(batch.rows)).any() else f", or beyond {LARGEST:g}"
+    share = f"{np.sum(wrong):,} of {len(wrong):,} estimates ({np.mean(wrong):.2%}) are not finite{large}"
     return f"{share} in {where}; the first, row {first}, is {batch.rows[first].tolist()}"
 
 
@@ -33,7 +44,7 @@ def generator_fault(first: Batch, second: Batch, again: Batch, alpha: float) -> 
         return None
     same = np.array_equal(first.rows, second.rows)
     if same and _log_chance(first.rows) <= np.log(OTHER_SHARE * alpha):
-        return "two calls with different generators return the same rows: the generator is seeded inside the call"
+        return "two calls with different generators return the same rows: seeded inside the call, or sorted"
     if first.used or second.used:
         return None
     if np.array_equal(first.rows, again.rows):
@@ -66,21 +77,24 @@ def lag_evidence(x: Array) -> tuple[float, int]:
     left = n - np.arange(1, n)[:, None]
     known = np.cumsum(x**2, axis=0)[::-1][1:]  # of the first n - k rows
     # A mean that is off is judged elsewhere: what it explains is taken away.
-    total = np.maximum(products - left * mean**2, 0.0)
-    logs = log_scalar_mixture(total, (np.maximum(squares, 0) + 2 * known) / 3)
-    lag = int(np.argmax(logs.max(axis=1))) + 1
-    return float(np.logaddexp.reduce(logs, axis=None) - np.log(logs.size)), lag
+    total = products - left * mean**2
+    used = (np.maximum(squares, 0) + 2 * known) / 3
+    strong = (total > 0) & (total**2 > STRONG * used)  # the others are not worth their logarithms
+    if not strong.any():
+        return -np.inf, 0
+    logs = log_scalar_mixture(total[strong], used[strong])
+    lag = int(np.nonzero(strong)[0][np.argmax(logs)]) + 1
+    return float(np.logaddexp.reduce(logs) - np.log(strong.size)), lag
 
 
 @dataclass(frozen=True, eq=False)
-class Sharing:
-    """Sums over calls that tell whether the rows of one call share something: Eq. 11.7.
+class Products:
+    """Sums of products of numbers whose mean is zero given the past, and that should have mean zero themselves.
 
     Parameters
     ----------
     total, squares, known : (d,) ndarray of float64
-        Of each chunk of a call times the sum of those before it; of the square of that; of its variance, if rows are
-        independent.
+        Of the products; of their squares; of the variance that they have given the past, if rows are independent.
     pairs : float
         How many pairs of rows these products hold.
     """
@@ -90,25 +104,33 @@ class Sharing:
     known: Array | float = 0.0
     pairs: float = 0.0
 
-    def add(self, rows: Array, whiten: Array) -> Sharing:
-        """Return the sums with one more call (n, d)."""
+    def within_a_call(self, rows: Array, whiten: Array) -> Products:
+        """Add one more call (n, d): the sum of each part of it times that of the parts before. Eq. 11.7."""
         sums, sizes = chunk_sums(rows)
         sums = sums @ whiten
         before = np.cumsum(sums, axis=0) - sums
-        products = sums * before
+        return self._add(sums * before, sizes[:, None] * before**2, (len(rows) ** 2 - float(sizes @ sizes)) / 2)
+
+    def between_calls(self, rows: Array, earlier: Array, whiten: Array) -> Products:
+        """Add one more call: its first rows times those of the call before. Eq. 11.7."""
+        n = min(len(rows), len(earlier), COMPARED)
+        now, then = rows[:n] @ whiten, earlier[:n] @ whiten
+        return self._add(now * then, then**2, n)
+
+    def _add(self, products: Array, known: Array, pairs: float) -> Products:
         return replace(
             self,
             total=self.total + products.sum(axis=0),
             squares=self.squares + (products**2).sum(axis=0),
-            known=self.known + sizes @ before**2,
-            pairs=self.pairs + (len(rows) ** 2 - float(sizes @ sizes)) / 2,
+            known=self.known + known.sum(axis=0),
+            pairs=self.pairs + pairs,
         )
 
     def log_evidence(self, mean: Array) -> float:
-        """Log of the evidence that rows of a call are positively correlated, beyond what a whitened mean explains."""
+        """Log of the evidence that the products are positive, beyond what a whitened mean explains."""
         total = np.maximum(self.total - self.pairs * mean**2, 0.0)
         logs = log_scalar_mixture(total, (np.asarray(self.squares) + 2 * np.asarray(self.known)) / 3)
-        return float(np.logaddexp.reduce(logs) - np.log(logs.size))
+        return float(np.logaddexp.reduce(np.atleast_1d(logs)) - np.log(np.size(logs)))
 
 
 def _correlation(x: Array, size: int) -> Array:

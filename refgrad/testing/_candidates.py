@@ -206,8 +206,8 @@ def diagnosis_problems(family: str | None = None) -> tuple[Problem, ...]:
 
 
 def _interacting(eighths: list[int], *shape: int) -> Interacting:
-    """Interactions of every order, and a constant: coefficients in eighths."""
-    return Interacting(0.5, *np.array(eighths).reshape(4, *shape) / 8)
+    """Interactions of every order, in eighths, and a constant that leaves values of both signs, not centred."""
+    return Interacting(-1.25, *np.array(eighths).reshape(4, *shape) / 8)
 
 
 REFERENCE = Candidate("Reinforce()", Reinforce())

@@ -8,13 +8,16 @@ from typing import Any
 import numpy as np
 
 from refgrad.distributions._array import Array
-from refgrad.testing._battery import Sharing
+from refgrad.testing._battery import Products
 from refgrad.testing._expected import Expected, Settings
 from refgrad.testing.evidence import MEAN_SHARE, OTHER_SHARE, Evidence
 from refgrad.testing.problems import Problem
 from refgrad.testing.verdict import Verdict
 
-EARLIEST = 2**14  # samples before "right", if there are as many: a small bias has a chance to show
+EARLIEST = 20_000  # samples before "right", if there are as many: a small bias has a chance to show
+DEPENDENT = (
+    "shared noise, a chain, or antithetic or quasi-random numbers? Of such rows a mean over M can be judged: rows=M"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,27 +28,40 @@ class Sums:
     ----------
     evidence : Evidence
         Of the features.
-    sharing : Sharing
+    sharing, echo : Products
+        Within each call; between each call and the one before.
     fixed : (m,) ndarray of float64
         Value of a feature that has not varied yet; NaN for one that has.
     """
 
     evidence: Evidence
-    sharing: Sharing
+    sharing: Products
+    echo: Products
     fixed: Array
 
     @classmethod
     def begin(cls, expected: Expected) -> Sums:
-        return cls(Evidence(expected.covariance), Sharing(), np.full(len(expected.target), np.inf))
+        return cls(Evidence(expected.covariance), Products(), Products(), np.full(len(expected.target), np.inf))
 
-    def add(self, features: Array, expected: Expected) -> Sums:
-        """Return the sums with the features (n, m) of one more call."""
+    def add(self, features: Array, before: Array, expected: Expected) -> Sums:
+        """Return the sums with the features (n, m) of one more call; those of the call before are compared."""
         size = len(expected.center)
-        fixed = np.where(np.isinf(self.fixed), features[0], self.fixed)
-        still = np.flatnonzero(~np.isnan(fixed))
-        if len(still):
-            fixed[still] = np.where((features[:, still] == fixed[still]).all(axis=0), fixed[still], np.nan)
-        return Sums(self.evidence.add(features), self.sharing.add(features[:, :size], expected.whiten), fixed)
+        rows, earlier, whiten = features[:, :size], before[:, :size], expected.whiten
+        return Sums(
+            self.evidence.add(features),
+            self.sharing.within_a_call(rows, whiten),
+            self.echo.between_calls(rows, earlier, whiten),
+            still_fixed(self.fixed, features),
+        )
+
+
+def still_fixed(fixed: Array, features: Array) -> Array:
+    """Values of the features that have not varied with these rows either; NaN of the others, infinite before any."""
+    fixed = np.where(np.isinf(fixed), features[0], fixed)
+    still = np.flatnonzero(~np.isnan(fixed))
+    if len(still):
+        fixed[still] = np.where((features[:, still] == fixed[still]).all(axis=0), fixed[still], np.nan)
+    return fixed
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,9 +98,11 @@ class Court:
             return f"{self.name(int(np.argmax(off)))} never varies, and is not {self._answer()}"
         if self.log_evidence(sums) >= self._limit():
             return f"the mean{' or the covariance' * self.expected.second} is not {self._answer()}"
-        waited = sums.evidence.n >= self.expected.ready.max()
-        if waited and self.log_sharing(sums) >= self.settings.log_limit - np.log(OTHER_SHARE):
-            return "rows of one call are not independent: they share noise, or each depends on those before"
+        if sums.evidence.n >= self.expected.ready.max():
+            if self._log_products(sums, sums.sharing) >= self.other_limit:
+                return f"rows of one call are not independent: {DEPENDENT}"
+            if self._log_products(sums, sums.echo) >= self.other_limit:
+                return "a call repeats the rows of the call before, in part: noise is kept, or seeded, between calls"
         return None
 
     def _constant_and_off(self, sums: Sums) -> Any:
@@ -98,11 +116,16 @@ class Court:
             return 0.0
         return (sums.evidence if ripe.all() else sums.evidence.part(ripe)).log_against_zero()
 
-    def log_sharing(self, sums: Sums) -> float:
-        """Log of the evidence that rows of a call depend on each other."""
+    def _log_products(self, sums: Sums, products: Products) -> float:
+        """Log of the evidence that rows depend on each other."""
         size = len(self.expected.center)
         mean = np.asarray(sums.evidence.total)[:size] / sums.evidence.n
-        return sums.sharing.log_evidence(mean @ self.expected.whiten)
+        return products.log_evidence(mean @ self.expected.whiten)
+
+    @property
+    def other_limit(self) -> float:
+        """Evidence that convicts of anything but the mean."""
+        return self.settings.log_limit - float(np.log(OTHER_SHARE))
 
     def _limit(self) -> float:
         """Evidence that convicts: features become ripe in stages, and each has its share of alpha."""

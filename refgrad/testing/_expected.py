@@ -12,8 +12,9 @@ from refgrad import exact
 from refgrad.distributions._array import Array
 from refgrad.estimators import ConstantBaseline, Estimator, Reinforce
 from refgrad.exact._factors import check_count, configurations, count, factors
+from refgrad.testing._battery import usable
 from refgrad.testing._sampler import Batch
-from refgrad.testing.evidence import OTHER_SHARE, Evidence
+from refgrad.testing.evidence import LEAST, OTHER_SHARE, Evidence
 from refgrad.testing.problems import Problem
 
 LARGEST = 2**16  # configurations of a problem
@@ -21,6 +22,7 @@ SLACK = 64  # roundings of an estimate
 HEAVY = 0.01  # share of the variance that makes an outcome worth waiting for
 UNSEEN = 1e-4  # an outcome that is expected less often than this in a whole check is not waited for
 DEMAND = 8.0  # times log(1/alpha): how often an outcome is expected before it counts
+RAREST = 1e-4  # share of the rows in which a component that varies at all does
 NODES = 2**15  # of the design that gives fourth moments
 
 
@@ -97,7 +99,6 @@ class _Facts:
     weights: Array  # (configurations, d): what each adds to E |(f - b) s|**2, b = 0 or E f, whichever is more
 
     @classmethod
-    @lru_cache(maxsize=256)
     def of(cls, problem: Problem) -> _Facts:
         q, f = problem.q, problem.f
         parts = factors(q)
@@ -111,7 +112,7 @@ class _Facts:
             else:
                 p[d, part.columns], rest[d, part.columns] = part.probs, -np.expm1(part.log_probs)
         scores = np.where(z == 1, rest, -p).reshape(len(z), -1)
-        answer = problem.gradient.ravel()
+        answer = problem.gradient.flatten()
         spread = float(np.sqrt(probs @ (values - probs @ values) ** 2))
         return cls(
             answer=answer,
@@ -156,17 +157,23 @@ class _Facts:
         return ()
 
 
+@lru_cache(maxsize=256)
+def facts_of(problem: Problem) -> _Facts:
+    """The facts of a problem, kept."""
+    return _Facts.of(problem)
+
+
 def unbiased(problem: Problem, pilot: Batch, settings: Settings, weight: int = 1) -> Expected:
     """Expect the exact gradient.
 
     Without a named estimator the covariance is the larger of REINFORCE's, without and with E f as its baseline, and the
     pilot's. A row may be the mean of `weight` samples.
     """
-    facts = _Facts.of(problem)
+    facts = facts_of(problem)
     size = len(facts.answer)
     estimator = settings.estimator
     reference = _covariance(estimator or Reinforce(), problem) / weight
-    finite = pilot.rows[np.isfinite(pilot.rows).all(axis=1)]
+    finite = pilot.rows[usable(pilot.rows)]
     scatter = np.cov(finite, rowvar=False).reshape(size, size) if len(finite) > 1 else np.zeros((size, size))
     rounding = SLACK * pilot.precision * facts.size
     if not rounding:  # f is zero everywhere: the estimates themselves set the scale
@@ -245,6 +252,12 @@ def with_moments(problem: Problem, pilot: Batch, settings: Settings, weight: int
     )
 
 
+def _complete(probs: Array, settings: Settings, weight: int) -> int:
+    """Rows after which all these configurations were seen, and whatever else happens once in 10,000 rows."""
+    limit = settings.log_limit + np.log((len(probs) + 1) / OTHER_SHARE)
+    return int(np.ceil(limit / min(probs.min() * weight, RAREST)))
+
+
 def _covariance(estimator: Estimator, problem: Problem) -> Array:
     size = problem.gradient.size
     return _moments(estimator, problem).covariance.reshape(size, size)
@@ -266,15 +279,15 @@ def _kept_moments(estimator: Estimator, problem: Problem) -> exact.Moments:
 
 
 def _larger(first: Array, second: Array) -> Array:
-    """The least matrix above `first` that is above `second` in every direction where they differ, to 1e-6."""
+    """The least matrix above `first` that is above `second` in every direction where they differ."""
+    # In coordinates where the sum of both is the identity they have the same axes, and shares that add up to one.
     scale = np.sqrt((first + second).diagonal())
-    unit = np.multiply.outer(scale, scale)
-    roots, axes = np.linalg.eigh(first / unit)
-    root = axes * np.sqrt(np.maximum(roots, 1e-10))
-    inverse = axes / np.sqrt(np.maximum(roots, 1e-10))
-    ratios, axes = np.linalg.eigh(inverse.T @ (second / unit) @ inverse)
-    turned = root @ axes
-    return unit * (turned * np.maximum(ratios, 1) @ turned.T)
+    roots, axes = np.linalg.eigh((first + second) / np.multiply.outer(scale, scale))
+    roots = np.maximum(roots, LEAST)
+    inverse = axes / np.sqrt(roots) / scale[:, None]
+    shares, turn = np.linalg.eigh(inverse.T @ first @ inverse)
+    turned = scale[:, None] * axes * np.sqrt(roots) @ turn
+    return turned * np.maximum(shares, 1 - shares) @ turned.T
 
 
 def _with_null(reference: Array, scatter: Array) -> Array:

@@ -45,7 +45,7 @@ class Cause:
     alike : tuple of str
         Others that these samples do not tell from this one.
     mistake : bool
-        Whether it is a mistake of the catalogue.
+        Whether it is a mistake of the catalogue, or a relaxation with its bias.
     """
 
     name: str
@@ -115,7 +115,7 @@ class _Track:
             k == 0,
             score - parameters * np.log(self.seen[0][0].n) / 2,
             max(k, 1),
-            mistake=bool(c.bug),
+            mistake=bool(c.bug) or not c.unbiased,
         )
 
     def near(self) -> bool:
@@ -235,7 +235,7 @@ def _fitted(samples: list[Sample]) -> Iterator[Candidate]:
     for make in (soft, partial(at_temperature, slip)):
         cheap = [sample for sample in samples if sample.problem.q.support_size == 2] or samples[:1]
         near = minimize_scalar(
-            _misfit, bounds=np.log([0.05, 10.0]), args=(make, samples, Sample.rehearse), method="bounded"
+            _misfit, bounds=np.log([0.05, 10.0]), args=(make, samples, Sample.rehearse), method="bounded", options=ROUGH
         ).x
         track = _Track(make(float(np.exp(near))))
         for sample in samples:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+import traceback
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -96,8 +98,10 @@ class Source:
         self.name = getattr(sampler, "__name__", type(sampler).__name__)
         self._warned = False
 
-    def draw(self, n: int, *call: int) -> Batch:
+    def draw(self, n: int, *call: int, again: bool = False) -> Batch:
         """Ask for n rows; `call` numbers the call, and its generator is `default_rng([seed, *call])`.
+
+        A message says if the same call is made `again`.
 
         Raises
         ------
@@ -109,10 +113,10 @@ class Source:
         rng = np.random.default_rng([self.seed, *call])
         state = _state(rng)
         if self.form.rows is None:
-            where = self._where(n, call)
+            where = self._where(n, call, again)
             rows, precision = self._read(self._call(n, rng, where), n, where)
         else:
-            where = self._where(self.form.rows, call)
+            where = self._where(self.form.rows, call, again)
             read = [self._read(self._call(self.form.rows, rng, where), None, where) for _ in range(n)]
             rows, precision = np.stack([row for row, _ in read]), max(precision for _, precision in read)
         # A value that is not finite stays one: the caller counts it.
@@ -128,16 +132,16 @@ class Source:
                 f"has a precision of {batch.precision:.1g}, and those before it of {before.precision:.1g}"
             )
 
-    def _where(self, n: int, call: tuple[int, ...]) -> str:
+    def _where(self, n: int, call: tuple[int, ...], again: bool) -> str:
         number = ", ".join(map(str, (self.seed, *call)))
-        return f"{self.name}({self.problem}, n={n}, rng=default_rng([{number}]))"
+        return f"{self.name}({self.problem}, n={n}, rng=default_rng([{number}])){', the second time,' * again}"
 
     def _call(self, n: int, rng: np.random.Generator, where: str) -> Any:
         began = time.monotonic()
         try:
             returned = self.sampler(self.problem, n, rng)
-        except Exception as error:
-            raise SamplerError(f"{where} raised {type(error).__name__}: {error}") from error
+        except (Exception, SystemExit) as error:
+            raise SamplerError(f"{where} raised {_told(error, self.sampler)}") from error
         took = time.monotonic() - began
         if took > SLOW and not self._warned:
             self._warned = True
@@ -167,6 +171,10 @@ def read(
     TypeError, ValueError
         If these are no real numbers, or of another shape; a known shape adds its hint.
     """
+    if returned is None:
+        raise TypeError(f"{where} needs to return numbers, but returned None: is a return missing?")
+    if isinstance(returned, np.ma.MaskedArray):
+        raise TypeError(f"{where} needs to return numbers, but returned a masked array: which of them count?")
     if getattr(returned, "requires_grad", False):
         raise TypeError(
             f"{where} needs to return numbers, but returned a tensor that requires grad; return it detached"
@@ -179,12 +187,21 @@ def read(
         kind = type(returned).__name__
         raise TypeError(f"{where} needs to return real numbers, but returned a {kind}: {error}") from error
     if estimates.dtype.kind not in "buif":
-        raise TypeError(f"{where} needs to return real numbers, but returned dtype {estimates.dtype}")
+        kind = f"dtype {estimates.dtype}" if estimates.dtype != object else f"a {type(returned).__name__} of objects"
+        raise TypeError(f"{where} needs to return real numbers, but returned {kind}")
     if estimates.shape != shape:
         hint = (hints or {}).get(estimates.shape, "")
         raise ValueError(f"{where} needs to return shape {shape}, {what}, but returned shape {estimates.shape}{hint}")
     precision = np.finfo(estimates.dtype).eps if estimates.dtype.kind == "f" else np.finfo(float).eps
     return estimates.astype(np.float64), float(precision)
+
+
+def _told(error: BaseException, sampler: Any) -> str:
+    """What was raised, and on which line of the sampler's own file."""
+    text = type(error).__name__ + (f": {error}" if str(error) else "")
+    file = getattr(getattr(sampler, "__code__", None), "co_filename", None)
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if file is None or f.filename == file]
+    return f"{text} ({Path(frames[-1].filename).name}, line {frames[-1].lineno}: {frames[-1].line})" if frames else text
 
 
 def _state(rng: np.random.Generator) -> tuple[Any, int]:

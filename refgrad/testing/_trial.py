@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.testing._battery import generator_fault, lag_evidence, not_finite, repeated_rows
-from refgrad.testing._court import Court, Sums
-from refgrad.testing._expected import Expected, Settings
+from refgrad.distributions._array import Array
+from refgrad.testing._battery import COMPARED, generator_fault, lag_evidence, not_finite, repeated_rows, usable
+from refgrad.testing._court import DEPENDENT, Court, Sums, still_fixed
+from refgrad.testing._expected import Expected, Settings, facts_of
 from refgrad.testing._sampler import Batch, Source
-from refgrad.testing.evidence import OTHER_SHARE
 from refgrad.testing.problems import Problem
 from refgrad.testing.state import Saved
 from refgrad.testing.verdict import Verdict
@@ -24,7 +24,8 @@ __all__ = ["Limits", "calls", "trial"]
 PILOT = 1000  # rows of each of its two calls
 MAIN = 2  # the number of the first call that is not of the pilot
 ROWS = 2**15  # most rows asked for in one call
-FIRST, GROWTH = 200, 1.2  # rows at the first look, and from each look to the next
+FIRST, GROWTH = 50, 1.2  # rows at the first look, and from each look to the next
+LARGE, LATE = 2**13, 4000  # rows of two equal calls, and rows before them
 
 Expect = Callable[[Problem, Batch, Settings, int], Expected]
 
@@ -52,7 +53,7 @@ class Pilot:
 
     @classmethod
     def draw(cls, source: Source, size: int) -> Pilot:
-        return cls(*(source.draw(size, call) for call in (0, 1, 0)))
+        return cls(source.draw(size, 0), source.draw(size, 1), source.draw(size, 0, again=True))
 
     @property
     def both(self) -> Batch:
@@ -75,12 +76,18 @@ class Pilot:
         found = generator_fault(self.first, self.second, self.again, alpha)
         if found := found or repeated_rows(self.first, self.second, expected.log_most, alpha):
             return found
-        log_evidence, lag = lag_evidence((self.both.rows - expected.center) @ expected.whiten)
-        if log_evidence < court.settings.log_limit - np.log(OTHER_SHARE):
-            return None
-        if lag == len(self.first.rows):
-            return "two calls with different generators return related rows: some noise is seeded inside the call"
-        return f"rows are not independent: those {lag} apart are correlated"
+        return dependence(self.first.rows, self.second.rows, court)
+
+
+def dependence(first: Array, second: Array, court: Court) -> str | None:
+    """What two calls of the same size show of rows (n, d) that depend on each other."""
+    rest = np.concatenate([first, second]) - court.expected.center
+    log_evidence, lag = lag_evidence(rest @ court.expected.whiten)
+    if log_evidence < court.other_limit:
+        return None
+    if lag == len(first):
+        return "two calls with different generators return related rows: some noise is seeded inside the call"
+    return f"rows are not independent: those {lag} apart are correlated; {DEPENDENT}"
 
 
 def trial(source: Source, settings: Settings, expect: Expect, limits: Limits) -> Verdict:
@@ -89,50 +96,87 @@ def trial(source: Source, settings: Settings, expect: Expect, limits: Limits) ->
     size = min(PILOT, settings.max_samples // weight // 20)
     if size < 2:
         raise ValueError(f"max_samples needs to allow 40 rows, but {settings.max_samples} allows {20 * size} and a few")
+    facts_of(source.problem)  # before the sampler can touch the problem
     pilot = Pilot.draw(source, size)
     court = Court(source.problem, expect(source.problem, pilot.both, settings, weight), settings, weight)
-    sums = Sums.begin(court.expected)
+    expected = court.expected
+    sums = Sums.begin(expected)
     if fault := pilot.fault(court):
-        finite = pilot.both.rows[np.isfinite(pilot.both.rows).all(axis=1)]
-        sums = sums.add(court.expected.features(finite), court.expected) if len(finite) else sums
+        finite = pilot.both.rows[usable(pilot.both.rows)]
+        features = expected.features(finite)
+        sums = sums.add(features, features[:0], expected) if len(finite) else sums
         return court.verdict("wrong", fault, sums, source.seed, battery=True)
+    sums = replace(sums, fixed=still_fixed(sums.fixed, expected.features(pilot.both.rows)))
     saved = Saved.open(limits.state, source, court, pilot.both) if limits.state is not None else None
-    done, sums = saved.restore(sums) if saved else (0, sums)
     available = settings.max_samples // weight - 2 * size
-    outcome, reason, battery = None, "", False
+    verdict = _heard(source, court, pilot, sums, available, limits, saved, began)
+    return replace(verdict, notes=verdict.notes + pilot.notes())
+
+
+def _heard(
+    source: Source,
+    court: Court,
+    pilot: Pilot,
+    sums: Sums,
+    available: int,
+    limits: Limits,
+    saved: Saved | None,
+    began: float,
+) -> Verdict:
+    """Call and look until something is decided."""
+    outcome, reason, fault = None, "", None
+    before = pilot.second.rows
+    done, sums = saved.restore(sums) if saved else (0, sums)
     for number, (count, look, whole) in enumerate(calls(available)):
         if number < done - 1:
             continue
-        if number >= done:
+        if number == done - 1:  # the last call that is in the sums already
+            before = source.draw(count, MAIN + number).rows
+        else:
             if time.monotonic() - began > limits.max_seconds:
                 reason = f"the time is spent: {limits.max_seconds:g} s allowed {number} of the calls"
                 break
             batch = source.draw(count, MAIN + number)
-            if found := not_finite(batch, f"call {MAIN + number}"):
-                outcome, reason, battery = "wrong", found, True
+            if fault := fault_of(batch, before, court, MAIN + number):
                 break
             source.expect_precision(batch, pilot.both)
-            sums = sums.add(court.expected.features(batch.rows), court.expected)
+            sums = sums.add(
+                court.expected.features(batch.rows), court.expected.features(before[:COMPARED]), court.expected
+            )
+            before = batch.rows
             if saved and whole:
                 saved.keep(number + 1, sums, now=look)
         if look:
             outcome, reason = court.judge(sums, last=sums.evidence.n == available)
             if limits.progress is not None:
-                limits.progress(sums.evidence.n * weight, court.log_evidence(sums) / float(np.log(10)))
+                limits.progress(sums.evidence.n * source.form.weight, court.log_evidence(sums) / float(np.log(10)))
             if outcome is not None:
                 break
-    verdict = court.verdict(outcome or "undecided", reason, sums, source.seed, battery=battery)
-    return replace(verdict, notes=verdict.notes + pilot.notes())
+    if fault:
+        return court.verdict("wrong", fault, sums, source.seed, battery=True)
+    return court.verdict(outcome or "undecided", reason, sums, source.seed)
+
+
+def fault_of(batch: Batch, before: Array, court: Court, number: int) -> str | None:
+    """What a call shows that is wrong whatever the mean."""
+    if found := not_finite(batch, f"call {number}"):
+        return found
+    if len(batch.rows) == len(before) == LARGE:
+        return dependence(before, batch.rows, court)
+    return None
 
 
 def calls(available: int) -> Iterator[tuple[int, bool, bool]]:
-    """Size of each call, whether a look follows, and whether it is cut short by what is available.
+    """Size of each call, whether a look follows, and whether it is not cut short by what is available.
 
-    Looks are at 200 rows altogether, then at 20 % more each time, and at the end.
+    Looks are at 50 rows altogether, then at 20 % more each time, after each of two equal large calls, and at the end.
     """
-    done, goal = 0, FIRST
+    done, goal, large = 0, FIRST, 2
     while done < available:
-        size = min(ROWS, goal - done)
+        if done >= LATE and large:
+            size, goal, large = LARGE, done + LARGE, large - 1
+        else:
+            size = min(ROWS, goal - done)
         cut = min(size, available - done)
         done += cut
         yield cut, done in (goal, available), cut == size

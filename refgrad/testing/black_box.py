@@ -87,7 +87,7 @@ def check_unbiased(  # noqa: PLR0913  (options with a name)
     Notes
     -----
     Two calls of 1,000 rows come first, and the first of them again: for the covariance, the generator, and rows that
-    depend on each other. Looks are at n = 200 and then 20 % more each time. Derivation 11 has the test.
+    depend on each other. Looks are at n = 50 and then 20 % more each time. Derivation 11 has the test.
 
     Examples
     --------

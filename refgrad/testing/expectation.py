@@ -23,7 +23,7 @@ LIMIT = 2**18
 GOAL = 1e-7  # error of the design, in units of the mean absolute estimate
 SHAKEN = 4096  # nodes on which rounding is measured
 NAMED = 512  # nodes on which a known mistake is recognised
-CAUTION = 2  # times the error of the design: of code that is right but uses the noise in another way
+CAUTION = 16  # times the error of the design: a lattice serves code that uses the noise in another way less well
 
 
 def check_expectation(  # noqa: PLR0913  (options with a name)
@@ -33,7 +33,7 @@ def check_expectation(  # noqa: PLR0913  (options with a name)
     *,
     limit: int = LIMIT,
     covariance: bool = True,
-    tolerance: float = 0.01,
+    tolerance: float = 0.1,
     block: int | None = None,
     precision: Any = None,
     wrt: str = "logits",
@@ -237,7 +237,7 @@ def _judge(bench: Bench, rows: Array, unit: float, covariance: bool, tolerance: 
     elif (off[0] > bounds[0]).any():
         outcome = "wrong"
         reason = (
-            f"the mean is not that of {bench.estimator!r}: component {list(worst)} is off by {off[0][order]:.2e}, and "
+            f"the mean over the nodes is not that of {bench.estimator!r}: component {list(worst)} is off by {off[0][order]:.2e}, and "
             f"the nodes and rounding explain {bounds[0][order]:.2e}"
         )
     elif covariance and (off[1] > bounds[1]).any():

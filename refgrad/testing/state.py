@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refgrad.testing._battery import Sharing
+from refgrad.testing._battery import Products
 
 if TYPE_CHECKING:
     from refgrad.testing._court import Court, Sums
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Saved"]
 
 FORMAT, VERSION = "refgrad-state", 1
+PRODUCTS = ("sharing", "echo")
 SECONDS = 5.0  # between two writes, where no look asks for one
 
 
@@ -81,11 +82,8 @@ class Saved:
             evidence = replace(
                 begun.evidence, n=int(found["n"]), total=kept["total"], squares=kept["squares"].reshape(size, size)
             )
-            sharing = Sharing(
-                **{f.name: kept[f"sharing_{f.name}"] for f in fields(Sharing) if f.name != "pairs"},
-                pairs=float(kept["sharing_pairs"][0]),
-            )
-            return int(found["calls"]), replace(begun, evidence=evidence, sharing=sharing, fixed=kept["fixed"])
+            products = {name: _products(name, kept) for name in PRODUCTS}
+            return int(found["calls"]), replace(begun, evidence=evidence, fixed=kept["fixed"], **products)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ValueError(f"{self.path} needs the sums of a check, but holds something else: {error!r}") from error
 
@@ -94,7 +92,8 @@ class Saved:
         if not now and time.monotonic() - self.written < SECONDS:
             return
         arrays = {"total": sums.evidence.total, "squares": sums.evidence.squares, "fixed": sums.fixed}
-        arrays |= {f"sharing_{f.name}": getattr(sums.sharing, f.name) for f in fields(Sharing)}
+        for name in PRODUCTS:
+            arrays |= {f"{name}_{f.name}": getattr(getattr(sums, name), f.name) for f in fields(Products)}
         self.checks[self.identity["problem"]] = {
             "identity": self.identity,
             "calls": calls,
@@ -103,6 +102,12 @@ class Saved:
         }
         _write(self.path, self.checks)
         self.written = time.monotonic()
+
+
+def _products(name: str, kept: dict[str, Any]) -> Products:
+    """One of the sums of products, from its arrays."""
+    arrays = {f.name: kept[f"{name}_{f.name}"] for f in fields(Products)}
+    return Products(**arrays | {"pairs": float(arrays["pairs"][0])})
 
 
 def _identity(source: Source, court: Court, pilot: Batch) -> dict[str, Any]:

@@ -25,7 +25,8 @@ def options(description: str, examples: str, quick: str, arguments: Any, **more:
     parser.add_argument("--quick", action="store_true", help=quick)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures to a file")
     found = parser.parse_args(arguments)
-    for name in ("jobs", *(name for name, settings in more.items() if settings.get("type") is int)):
+    numbers = [name for name, settings in more.items() if settings.get("type") is int and "choices" not in settings]
+    for name in ("jobs", *numbers):
         if getattr(found, name) < 1:
             parser.error(f"--{name} needs to be at least 1, but is {getattr(found, name)}")
     if found.seed < 0:

@@ -10,7 +10,7 @@ from scipy.stats import binom
 from refgrad.estimators import ConstantBaseline, Reinforce
 from refgrad.testing import Problem, check_unbiased, standard_problems
 from refgrad.testing import _battery as battery
-from refgrad.testing._battery import Sharing, lag_evidence
+from refgrad.testing._battery import Products, lag_evidence
 from testing import samplers
 
 BERNOULLI, CATEGORICAL = standard_problems("bernoulli")[2], standard_problems("categorical")[1]
@@ -65,10 +65,40 @@ def mean_for_rows(problem, n, rng):
     return np.broadcast_to(reinforce(problem, n, rng).mean(axis=0), (n, *problem.gradient.shape))
 
 
+class Kept:
+    """Noise is drawn once for every five calls, after the first three."""
+
+    def __init__(self):
+        self.calls = 0
+
+    def __call__(self, problem, n, rng):
+        self.calls += 1
+        seed = rng.integers(2**60)
+        if self.calls <= 3 or self.calls % 5 == 4:
+            self.seed = seed
+        return reinforce(problem, n, np.random.default_rng(self.seed))
+
+
+def in_large_calls(fault):
+    return lambda p, n, rng: fault(p, n, rng) if n > 4096 else reinforce(p, n, rng)
+
+
+def markov_chain(problem, n, rng):
+    """Each row is the row before with probability .3."""
+    rows = reinforce(problem, n, rng)
+    source = np.maximum.accumulate(np.where(rng.random(n) < 0.7, np.arange(n), 0))
+    return rows[source]
+
+
 FAULTS = {
+    "kept": (Kept(), "related rows|repeats the rows of the call before"),
+    "seeded in large calls": (in_large_calls(seeded_by_n), "two calls with different generators return related rows"),
+    "repeated 8 in large calls": (in_large_calls(repeated(8)), "those 1 apart are correlated"),
+    "chunks of one seed": (in_large_calls(tiled(2)), "those 4096 apart are correlated"),
+    "markov chain": (markov_chain, "those 1 apart are correlated"),
     "other generator": (other_generator, "the generator is ignored"),
-    "seeded": (seeded, "the generator is seeded inside the call"),
-    "seeded by n": (seeded_by_n, "the generator is seeded inside the call"),
+    "seeded": (seeded, "the same rows: seeded inside the call"),
+    "seeded by n": (seeded_by_n, "the same rows: seeded inside the call"),
     "copied": (copied, "the generator is not drawn from, only copied"),
     "half seeded": (half_seeded, "some noise is seeded inside the call"),
     "repeated 2": (repeated(2), "those 1 apart are correlated"),
@@ -85,9 +115,15 @@ FAULTS = {
 @pytest.mark.parametrize("problem", PROBLEMS, ids=str)
 @pytest.mark.parametrize(("sampler", "reason"), FAULTS.values(), ids=FAULTS)
 def test_faults(problem, sampler, reason):
+    sampler = sampler.__class__() if isinstance(sampler, Kept) else sampler
     verdict = check_unbiased(sampler, problem)
     assert verdict.outcome == "wrong"
     assert re.search(reason, verdict.reason), verdict.reason
+
+
+def test_noise_that_is_kept_between_small_calls():
+    verdict = check_unbiased(Kept(), standard_problems("bernoulli")[0])
+    assert "a call repeats the rows of the call before" in verdict.reason
 
 
 class PerRow:
@@ -179,18 +215,21 @@ def test_a_sampler_that_seldom_varies_is_not_called_seeded():
 
 
 class TestLags:
-    def test_the_sums_are_those_of_a_loop(self):
+    def test_the_sums_are_those_of_a_loop(self, monkeypatch):
+        monkeypatch.setattr(battery, "STRONG", -1.0)
         x = np.random.default_rng(0).normal(size=(40, 2)) + 0.1
         n, mean = len(x), x.mean(axis=0)
         logs = []
         for k in range(1, n):
             products = x[k:] * x[:-k]
-            total = np.maximum(products.sum(axis=0) - (n - k) * mean**2, 0)
+            total = products.sum(axis=0) - (n - k) * mean**2
             used = ((products**2).sum(axis=0) + 2 * (x[:-k] ** 2).sum(axis=0)) / 3
-            logs.append(battery.log_scalar_mixture(total, used))
+            logs.append(np.where(total > 0, battery.log_scalar_mixture(total, used), -np.inf))
         value, lag = lag_evidence(x)
         assert value == pytest.approx(np.logaddexp.reduce(np.ravel(logs)) - np.log(np.size(logs)), abs=1e-9)
         assert lag == 1 + np.argmax(np.max(logs, axis=1))
+        monkeypatch.undo()
+        assert lag_evidence(x)[0] <= value
 
     @pytest.mark.parametrize("shape", ["normal", "rare", "heavy"])
     def test_the_rate_of_false_alarms(self, shape):
@@ -211,10 +250,10 @@ class TestLags:
         assert lag_evidence(np.repeat(x[:1000], 2, axis=0) + 0.5)[0] > np.log(1e9)
 
 
-class TestSharing:
+class TestProducts:
     def test_the_sums_are_those_of_a_loop(self):
         rows, whiten = np.random.default_rng(0).normal(size=(300, 2)), np.array([[1.0, 0.2], [0.0, 2.0]])
-        sharing = Sharing().add(rows, whiten).add(rows[:130], whiten)
+        sharing = Products().within_a_call(rows, whiten).within_a_call(rows[:130], whiten)
         total, squares, known, pairs = np.zeros(2), np.zeros(2), np.zeros(2), 0
         for call in (rows, rows[:130]):
             begins = np.linspace(0, len(call), 64, endpoint=False).astype(int)
@@ -229,14 +268,28 @@ class TestSharing:
         np.testing.assert_allclose(sharing.known, known, atol=1e-9)
         assert sharing.pairs == pairs
 
-    def test_the_rate_of_false_alarms(self):
+    def test_between_calls(self):
+        now, then = np.random.default_rng(0).normal(size=(2, 50, 3))
+        echo = Products().between_calls(now, then[:40], np.eye(3))
+        np.testing.assert_allclose(echo.total, (now[:40] * then[:40]).sum(axis=0))
+        np.testing.assert_allclose(echo.known, (then[:40] ** 2).sum(axis=0))
+        assert echo.pairs == 40
+
+    @pytest.mark.parametrize("kind", ["within", "between"])
+    def test_the_rate_of_false_alarms(self, kind):
         rng, alpha, runs, alarms = np.random.default_rng(6), 1e-2, 1000, 0
         for _ in range(runs):
-            sharing, total, n = Sharing(), np.zeros(2), 0
+            products, total, n, before = Products(), np.zeros(2), 0, np.zeros((0, 2))
             for size in (50, 70, 100, 140, 200):
                 rows = ((rng.random((size, 2)) < 0.05) - 0.05) / np.sqrt(0.05 * 0.95)
-                sharing, total, n = sharing.add(rows, np.eye(2)), total + rows.sum(axis=0), n + size
-                if sharing.log_evidence(total / n) >= -np.log(alpha):
+                within = kind == "within"
+                products = (
+                    products.within_a_call(rows, np.eye(2))
+                    if within
+                    else products.between_calls(rows, before, np.eye(2))
+                )
+                total, n, before = total + rows.sum(axis=0), n + size, rows
+                if products.log_evidence(total / n) >= -np.log(alpha):
                     alarms += 1
                     break
         assert alarms <= binom.isf(1e-9, runs, alpha)  # false alarms of this test: 1e-9
