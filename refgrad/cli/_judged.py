@@ -1,4 +1,4 @@
-"""Somebody's code under `refgrad verify`: one check for each problem, the verdicts as they come, and the likely cause."""
+"""Somebody's code under `refgrad verify`: a check for each problem, the verdicts as they come, the likely cause."""
 
 import argparse
 import io

@@ -3,7 +3,7 @@
 from refgrad.testing._sampler import SamplerError
 from refgrad.testing.black_box import assert_moments, assert_unbiased, check_moments, check_unbiased
 from refgrad.testing.comparison import Comparison, compare
-from refgrad.testing.diagnosis import Cause, Diagnosis, diagnose
+from refgrad.testing.diagnosis import Cause, Diagnosis, diagnose, diagnosis_problems
 from refgrad.testing.expectation import assert_expectation, check_expectation
 from refgrad.testing.mistakes import Mistake, mistakes
 from refgrad.testing.pathwise import assert_pathwise, check_pathwise
@@ -31,6 +31,7 @@ __all__ = [
     "compare",
     "detectable_bias",
     "diagnose",
+    "diagnosis_problems",
     "exact_problems",
     "mistakes",
     "samples_needed",

@@ -162,6 +162,11 @@ class Court:
         else:
             mean = error = np.full(len(expected.target), np.nan)
             hidden, off = np.full(len(mean), np.inf), np.zeros(len(mean), bool)
+        if outcome == "undecided" and n and np.isfinite(hidden).all():
+            most = int(np.argmax(hidden / expected.allowed))
+            reason += (
+                f"; {self.name(most)} could be off by {hidden[most]:.2g}, and {expected.allowed[most]:.2g} is allowed"
+            )
         distance = np.abs(mean) / np.sqrt(expected.covariance.diagonal())
         worst = int(np.nanargmax(distance)) if np.isfinite(distance).any() else 0
         return Verdict(

@@ -202,9 +202,7 @@ def unbiased(problem: Problem, pilot: Batch, settings: Settings, weight: int = 1
         rounding=rounding + 100 * np.sqrt(unseen * facts.probs[~seen, None]).sum(axis=0),
         unseen=100 * unseen.sum(axis=0),
         ready=ready,
-        complete=int(
-            np.ceil((settings.log_limit + np.log(seen.sum() / OTHER_SHARE)) / facts.probs[seen].min() / weight)
-        ),
+        complete=_complete(facts.probs[seen], settings, weight),
         log_most=float(np.log(facts.probs.max()) * weight),
         second=False,
         assumes=assumes,

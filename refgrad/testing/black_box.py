@@ -12,7 +12,7 @@ from refgrad.testing import _expected
 from refgrad.testing._expected import Settings
 from refgrad.testing._sampler import Form, Sampler, Source
 from refgrad.testing._trial import Limits, trial
-from refgrad.testing.diagnosis import diagnose
+from refgrad.testing.diagnosis import diagnose, diagnosis_problems
 from refgrad.testing.problems import Problem
 from refgrad.testing.verdict import Verdict
 
@@ -216,8 +216,6 @@ def _explained(verdict: Verdict, source: Source, estimator: Estimator | None) ->
     """Add the known mistakes that fit."""
     if verdict.outcome != "wrong" or verdict.battery:
         return verdict
-    options = {"estimator": estimator, "seed": source.seed, **vars(source.form)}
-    found = diagnose(source.sampler, source.problem.family, **options)
-    if not found.problems:  # it runs on its own problem alone
-        found = diagnose(source.sampler, source.problem, **options)
+    problems = [*diagnosis_problems(source.problem.family), source.problem]
+    found = diagnose(source.sampler, problems, estimator=estimator, seed=source.seed, **vars(source.form))
     return replace(verdict, causes=tuple(cause.text for cause in found.causes))

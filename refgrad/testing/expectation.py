@@ -21,6 +21,8 @@ __all__ = ["assert_expectation", "check_expectation"]
 
 LIMIT = 2**18
 GOAL = 1e-7  # error of the design, in units of the mean absolute estimate
+CONSTANT = 2.0**-30  # of the square of an estimate: a variance below it is that of one that does not vary
+LEAST = float(np.finfo(float).tiny)
 SHAKEN = 4096  # nodes on which rounding is measured
 NAMED = 512  # nodes on which a known mistake is recognised
 CAUTION = 16  # times the error of the design: a lattice serves code that uses the noise in another way less well
@@ -172,7 +174,7 @@ class Bench:
             weights=weights,
             precision=precision,
             exact=(mean, covariance),
-            size=(float(absolute.max()), float(spread.max())),
+            size=(float(absolute.max()) + LEAST, float(spread.max() + CONSTANT * absolute.max() ** 2) + LEAST),
             design_error=(CAUTION * of_mean + error, CAUTION * of_second + np.add.outer(error, error)),
             rounding=_weighted_rounding(estimator, problem, noise, weights, rest, precision),
         )
@@ -237,8 +239,8 @@ def _judge(bench: Bench, rows: Array, unit: float, covariance: bool, tolerance: 
     elif (off[0] > bounds[0]).any():
         outcome = "wrong"
         reason = (
-            f"the mean over the nodes is not that of {bench.estimator!r}: component {list(worst)} is off by {off[0][order]:.2e}, and "
-            f"the nodes and rounding explain {bounds[0][order]:.2e}"
+            f"the mean over the nodes is not that of {bench.estimator!r}: component {list(worst)} is off by "
+            f"{off[0][order]:.2e}, and the nodes and rounding explain {bounds[0][order]:.2e}"
         )
     elif covariance and (off[1] > bounds[1]).any():
         outcome, pair = "wrong", np.unravel_index(np.argmax(off[1] / bounds[1]), off[1].shape)

@@ -20,7 +20,7 @@ def test_fields():
     assert (0,) in verdict.off
     assert verdict.notes == ()
     assert not verdict.battery
-    assert "[0]" in verdict.causes[0]
+    assert verdict.causes[0].startswith("variable 0 is ")
     np.testing.assert_array_equal(verdict.exact, PROBLEM.gradient)
     assert abs(verdict.estimate[0]) < 1e-12  # a sum of thousands of rounded differences
     assert verdict.standard_error[0] == 0
