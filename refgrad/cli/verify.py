@@ -54,8 +54,8 @@ def add_to(commands: Any) -> None:
     judged.add_argument(
         "--check",
         choices=CHECKS,
-        help="unbiased: the mean; moments: mean and covariance of the named estimator; expectation, pathwise: a function"
-        " of its noise (default: unbiased, or moments if the named estimator is biased)",
+        help="unbiased: the mean; moments: mean and covariance of the named estimator; expectation, pathwise: a "
+        "function of its noise (default: unbiased, or moments if the named estimator is biased)",
     )
     judged.add_argument("--rows", type=int, metavar="M", help="the sampler returns one mean over M samples a call")
     judged.add_argument("--probs", action="store_true", help="its gradient is in the probabilities, not the logits")

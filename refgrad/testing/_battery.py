@@ -18,9 +18,9 @@ STRONG = 16.0  # squares of a sum, in units of its variance, that may be evidenc
 
 def usable(rows: Array) -> Any:
     """Whether each row is finite, and so small that its square is: (n,) of bool."""
-    with np.errstate(invalid="ignore"):
-        # A sum is finite unless an entry is not; most often that is all.
-        if np.abs(rows).sum() < LARGEST:
+    flat = rows.ravel()
+    with np.errstate(invalid="ignore", over="ignore"):
+        if np.dot(flat, flat) < LARGEST**2:  # no entry is larger, nor a NaN; most often that is all
             return np.ones(len(rows), bool)
         return (np.abs(rows) < LARGEST).all(axis=1)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -83,6 +84,8 @@ class Court:
         if n < self.expected.ready.max():
             most = int(self.expected.ready.max()) * self.weight
             return None, f"rare outcomes carry the variance: {most:,} samples are needed, or a named estimator"
+        if not last and n < self.soonest:
+            return None, ""
         within = self.expected.allowed, self.settings.log_limit
         off, complete = self._constant_and_off(sums), n >= self.expected.complete
         exact = ~np.isnan(sums.fixed) & ~off & complete
@@ -91,12 +94,18 @@ class Court:
             return "right", f"the bias of every {what} is within the tolerance"
         return None, "the samples are spent: neither a bias is shown, nor is every component within the tolerance"
 
+    @cached_property
+    def soonest(self) -> float:
+        """Rows before which no interval can lie within the tolerance: log e is at most S**2 / (2 U), and U >= 2 n / 3."""
+        variance = self.expected.covariance.diagonal()
+        return float((4 / 3 * self.settings.log_limit * variance / self.expected.allowed**2).max())
+
     def _wrong(self, sums: Sums) -> str | None:
         """What is shown to be wrong."""
         off = self._constant_and_off(sums)
         if off.any() and sums.evidence.n >= self.expected.complete:
             return f"{self.name(int(np.argmax(off)))} never varies, and is not {self._answer()}"
-        if self.log_evidence(sums) >= self._limit():
+        if self.log_evidence(sums) >= self.mean_limit:
             return f"the mean{' or the covariance' * self.expected.second} is not {self._answer()}"
         if sums.evidence.n >= self.expected.ready.max():
             if self._log_products(sums, sums.sharing) >= self.other_limit:
@@ -127,7 +136,8 @@ class Court:
         """Evidence that convicts of anything but the mean."""
         return self.settings.log_limit - float(np.log(OTHER_SHARE))
 
-    def _limit(self) -> float:
+    @cached_property
+    def mean_limit(self) -> float:
         """Evidence that convicts: features become ripe in stages, and each has its share of alpha."""
         return self.settings.log_limit + float(np.log(len(np.unique(self.expected.ready)) / MEAN_SHARE))
 

@@ -12,6 +12,7 @@ is below 1/alpha for ever with probability 1 - alpha, and so is the mean over se
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -23,10 +24,11 @@ __all__ = ["MEAN_SHARE", "OTHER_SHARE", "Evidence", "chunk_sums", "log_mixture",
 MIXTURE = 10.0 ** np.arange(1, 9)
 CHUNKS = 64  # parts of a call whose sums are taken
 LEAST = 1e-12  # root of a correlation matrix
+DOUBLINGS, BISECTIONS = 40, 22  # of the distance to the end of an interval
 SMALL = 2**17  # multiplications in one matrix product
 # Of alpha: for the mean; and for each of seven others: rows that depend on earlier ones, in the pilot and in two large
-# calls; rows of a call that share something; calls that repeat each other; a generator that is seeded; rows that are all
-# the same; a feature that never varies. Eq. 11.10.
+# calls; rows of a call that share something; calls that repeat each other; a generator that is seeded; rows that are
+# all the same; a feature that never varies. Eq. 11.10.
 MEAN_SHARE, OTHER_SHARE = 0.9, 0.014
 
 
@@ -98,26 +100,33 @@ class Evidence:
         """Ends of the confidence sequence of each component of the mean: (d,) and (d,)."""
         center = np.broadcast_to(self.total, len(self.covariance)) / max(self.n, 1)
         step = np.sqrt(self.covariance.diagonal() / max(self.n, 1))
-        ends = []
-        for side in (-1, 1):
-            inner, outer = np.zeros_like(step), step.copy()
-            for _ in range(60):
-                short = self.log_against(center + side * outer) < log_limit
-                inner, outer = np.where(short, outer, inner), np.where(short, 2 * outer, outer)
-                if not short.any():
-                    break
-            for _ in range(30):
-                middle = (inner + outer) / 2
-                short = self.log_against(center + side * middle) < log_limit
-                inner, outer = np.where(short, middle, inner), np.where(short, outer, middle)
-            ends.append(center + side * np.where(short & (outer > step * 2.0**50), np.inf, outer))
-        return ends[0], ends[1]
+        sides = np.array([[-1.0], [1.0]])
+        inner, outer = np.zeros((2, len(step))), np.stack([step, step])
+        for _ in range(DOUBLINGS):
+            short = self.log_against(center + sides * outer) < log_limit
+            inner, outer = np.where(short, outer, inner), np.where(short, 2 * outer, outer)
+            if not short.any():
+                break
+        endless = short
+        for _ in range(BISECTIONS):
+            middle = (inner + outer) / 2
+            short = self.log_against(center + sides * middle) < log_limit
+            inner, outer = np.where(short, middle, inner), np.where(short, outer, middle)
+        low, high = center + sides * np.where(endless, np.inf, outer)
+        return low, high
 
 
 def chunk_sums(rows: Array) -> tuple[Array, Array]:
     """Sums of at most 64 parts of the rows (n, d), and how many rows each has; NumPy sums along short rows slowly."""
-    begins = np.unique(np.linspace(0, len(rows), CHUNKS, endpoint=False).astype(int))
-    return np.add.reduceat(rows, begins), np.diff(begins, append=len(rows))
+    begins, sizes = _parts(len(rows))
+    return np.add.reduceat(rows, begins), sizes
+
+
+@lru_cache(maxsize=1024)
+def _parts(n: int) -> tuple[Any, Any]:
+    """Where each part of n rows begins, and its size; calls come in few sizes."""
+    begins = np.unique(np.linspace(0, n, CHUNKS, endpoint=False).astype(int))
+    return begins, np.diff(begins, append=n)
 
 
 def _products(rows: Array) -> Array:

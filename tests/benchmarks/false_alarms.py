@@ -22,7 +22,7 @@ from refgrad.cli._output import print_table, written
 from refgrad.estimators import ConstantBaseline, Estimator, MovingAverageBaseline, MuProp, Rebar, Reinforce
 from refgrad.objectives import Interacting, SquaredError, Table
 from refgrad.testing import Problem, built_in, check_unbiased, standard_problems
-from refgrad.testing._expected import _Facts
+from refgrad.testing._expected import facts_of
 from refgrad.testing._sampler import Source
 from refgrad.testing._trial import calls
 
@@ -36,14 +36,15 @@ RARE = ("rare, 1 in 100", "rare, 1 in 1,000", "rare, 1 in 10,000")
 PARTS = {
     "the mean": "mean",
     "rows are not independent": "dependence",
-    "two calls": "dependence",
+    "two calls with different generators return related rows": "dependence",
     "rows of one call": "sharing",
+    "a call repeats": "sharing",
 }
 EXAMPLES = """\
 examples:
   python tests/benchmarks/false_alarms.py --quick
   python tests/benchmarks/false_alarms.py --jobs 2 --json false_alarms.json
-  python tests/benchmarks/false_alarms.py --runs 600         ten times as many checks
+  python tests/benchmarks/false_alarms.py --runs 400         ten times as many checks
 """
 
 Work = tuple[bool, int, int, int, int]  # quick, seed, number of the line, first check, end of the checks
@@ -75,7 +76,7 @@ class Shifted(Plain):
 
     def __init__(self, estimator: Estimator, problem: Problem, tolerance: float, factor: float) -> None:
         super().__init__(estimator)
-        allowed = _Facts.of(problem).allowed(tolerance).reshape(problem.gradient.shape)
+        allowed = facts_of(problem).allowed(tolerance).reshape(problem.gradient.shape)
         largest = np.abs(problem.gradient) == np.abs(problem.gradient).max()
         shift = factor * np.where(largest, allowed * np.sign(problem.gradient), 0)
         if problem.family == "categorical":  # rows of the estimators sum to zero, and a sum that does not would show
@@ -290,7 +291,7 @@ def hotelling(rows: Any) -> bool:
         return True
     d = int((~flat).sum())
     squared = n * float((along[~flat] ** 2 / roots[~flat]).sum())
-    return d > 0 and squared > d * (n - 1) / (n - d) * stats.f.isf(ALPHA, d, n - d)
+    return bool(d and squared > d * (n - 1) / (n - d) * stats.f.isf(ALPHA, d, n - d))
 
 
 TESTS = {"z": z_test, "hotelling": hotelling}
@@ -361,7 +362,7 @@ def main(arguments: Any = None) -> int:
         EXAMPLES,
         "two lines of every group, two checks of each",
         arguments,
-        runs={"type": int, "default": 60, "help": "checks of most lines (default: 60, 10,000 and more in all)"},
+        runs={"type": int, "default": 40, "help": "checks of most lines (default: 40, more than 10,000 in all)"},
     )
     runs = 2 if given.quick else given.runs
     known = lines(given.quick)

@@ -32,7 +32,7 @@ from refgrad.testing import (
     mistakes,
     standard_problems,
 )
-from refgrad.testing._expected import _Facts
+from refgrad.testing._expected import facts_of
 
 ALPHA = 1e-9  # the default
 BUDGETS = {0.1: 1_000_000, 0.03: 4_000_000, 0.01: 20_000_000}  # tolerance and most samples: at most half the bias
@@ -60,7 +60,7 @@ class Seen:
 
     def bias(self) -> float:
         """Largest bias of a component, in units of what a tolerance of 1 allows."""
-        allowed = _Facts.of(self.problem).allowed(1.0)
+        allowed = facts_of(self.problem).allowed(1.0)
         off = np.abs(self.wrong.mean - self.problem.gradient).ravel()
         off = np.where(off > 2 * self.wrong.error.ravel(), off, 0.0)
         return float((off / np.maximum(allowed, 1e-9 * allowed.max())).max())

@@ -1,5 +1,7 @@
 """The judge of black boxes: right samplers pass, wrong ones are caught, and bad ones get a message."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -107,7 +109,7 @@ class TestDeterminism:
         assert sizes[:3] == (50, 10, 12)
         assert looks[-1]
         assert list(whole[:-1]) == [True] * (len(whole) - 1)
-        (first,) = [i for i, (one, other) in enumerate(zip(sizes, sizes[1:], strict=False)) if one == other == LARGE]
+        (first,) = [i for i, (one, other) in enumerate(pairwise(sizes)) if one == other == LARGE]
         assert LATE <= sum(sizes[:first]) < LARGE
         assert list(calls(0)) == []
         assert list(calls(7)) == [(7, True, False)]

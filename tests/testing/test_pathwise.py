@@ -6,7 +6,7 @@ import pytest
 from refgrad import Bernoulli, Categorical
 from refgrad.estimators import ConstantBaseline, GumbelSoftmax, Rebar, Reinforce
 from refgrad.objectives import Interacting
-from refgrad.testing import Problem, built_in, exact_problems, mistakes, pathwise, standard_problems
+from refgrad.testing import Problem, built_in, exact_problems, mistakes, pathwise
 from refgrad.testing._rounding import FLOAT32
 from refgrad.testing.pathwise import TIE, Case, assert_pathwise, cases, check_pathwise
 from testing import single

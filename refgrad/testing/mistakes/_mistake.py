@@ -73,7 +73,7 @@ class Mistake:
         return self.of.claims.derivation
 
     def serves(self, q: Distribution) -> bool:
-        """Tell whether its moments are finite: q has its family, no value of no probability, the shape of a baseline."""
+        """Tell whether its moments are finite: its family, no value of no probability, the shape of a baseline."""
         shape = np.shape(getattr(self.of, "baseline", 0.0))
         fits = q.family in self.families and shape in {(), q.event_shape}
         least = q.probs.min() if q.event_ndim > 1 else np.exp(-np.logaddexp(0, np.abs(q.logits))).min()
