@@ -10,7 +10,8 @@ import numpy as np
 
 from refgrad.distributions._array import Array, as_float
 from refgrad.estimators import Estimator
-from refgrad.testing._expected import Expected, Settings, unbiased
+from refgrad.testing._court import Court
+from refgrad.testing._expected import Expected, Settings, unbiased, with_moments
 from refgrad.testing._sampler import Batch
 from refgrad.testing.evidence import MEAN_SHARE, Evidence
 from refgrad.testing.problems import Problem
@@ -214,6 +215,15 @@ def samples_to_certify(
     if needed is None:
         raise ValueError(f"samples_to_certify finds that 2**53 samples do not certify a tolerance of {tolerance}")
     return needed
+
+
+def decidable(problem: Problem, settings: Settings) -> int:
+    """Samples after which second moments can be within the tolerance at the soonest.
+
+    Rare outcomes make them costly: the variance of a square grows with the inverse of their probability.
+    """
+    pilot = Batch(np.repeat(problem.gradient.reshape(1, -1), 2, axis=0), float(np.finfo(float).eps), used=True)
+    return int(np.ceil(Court(problem, with_moments(problem, pilot, settings), settings, 1).soonest))
 
 
 def _expected(name: str, problem: Problem, settings: Settings, power: float) -> Expected:

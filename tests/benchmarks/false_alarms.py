@@ -31,6 +31,7 @@ LEVEL = 0.99  # of the limits of a share
 HORIZON = 10_000  # samples of a check; 30,000 where outcomes are rare
 LONG = 30_000
 BLOCK = 10  # checks in one piece of work
+STUDENTISED = 20  # runs of the second table, at most
 JUST_WRONG, UNSHIFTED = "just over the tolerance", "the same without the shift"
 RARE = ("rare, 1 in 100", "rare, 1 in 1,000", "rare, 1 in 10,000")
 PARTS = {
@@ -379,7 +380,7 @@ def main(arguments: Any = None) -> int:
         total = summary("all that are correct", correct, 1)
         total["held"] = total["share"] <= ALPHA
         unshifted = Counter(check["outcome"] for check in checks if known[check["line"]].group == UNSHIFTED)
-        work = tasks(given.quick, given.seed, min(runs, 60), lambda line: line.group in RARE)
+        work = tasks(given.quick, given.seed, min(runs, STUDENTISED), lambda line: line.group in RARE)
         others = [check for found in each(studentised, work, given.jobs, "studentised") for check in found]
         control = [compared(name, [x for x in others if known[x["line"]].group == name], rows) for name in RARE]
         report.update(

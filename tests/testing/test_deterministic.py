@@ -72,7 +72,11 @@ class TestRows:
             (np.zeros((2, 6, 2)), ValueError, r"needs to return shape \(6, 2\).*axis of the draws"),
             (np.zeros(2), ValueError, r"shape \(6, 2\), one estimate .* each of 6.*\(2,\); a mean over the repet"),
             (np.zeros((6, 2), complex), TypeError, "needs to return real numbers, but returned dtype complex128"),
-            (np.zeros((6, 2), object), TypeError, "needs to return (real )?numbers, but returned (a ndarray of objects|None)"),
+            (
+                np.zeros((6, 2), object),
+                TypeError,
+                "needs to return (real )?numbers, but returned (a ndarray of objects|None)",
+            ),
             (None, TypeError, "needs to return (real )?numbers, but returned (a ndarray of objects|None)"),
             (Tensor(np.zeros((6, 2)), True), TypeError, "a tensor that requires grad; return it detached"),
         ],

@@ -193,7 +193,7 @@ class TestWrong:
             "rounding of float32 would explain it: if the code computes in it, pass precision='float32'",
         )
         assert check_expectation(hidden, ONE, REBAR, precision="float32").outcome == "right"
-        assert check_expectation(as_function(Reinforce()), ONE, REBAR).notes == ()
+        assert check_expectation(lambda p, noise: 0.5 * hidden(p, noise), ONE, REBAR).notes == ()
 
 
 class TestUndecided:
