@@ -20,7 +20,8 @@ from refgrad.testing import (
     diagnose,
     standard_problems,
 )
-from refgrad.testing.loading import LoadError, describe, load_estimator, load_sampler
+from refgrad.testing.loading import LoadError, load_estimator, load_sampler
+from refgrad.testing.planning import samples_for_moments
 
 __all__ = ["CHECKS", "verify_judged"]
 
@@ -33,11 +34,13 @@ def verify_judged(options: argparse.Namespace, report: dict[str, Any]) -> int:
     check = _chosen(options.check, estimator)
     problems = [p for p in standard_problems(options.family) if not estimator or p.family in estimator.claims.families]
     code = load_sampler(options.target)
+    if check == "moments":
+        problems = list(_decidable(problems, options, report))
     report["check"], report["verdicts"] = check, []
     verdicts: list[Verdict] = []
     with _said(options.target) as quiet:
         for problem in problems:
-            with _live(str(problem)) as progress, _named(options.target, str(problem)), quiet():
+            with _live(str(problem)) as progress, _named(options.target), quiet():
                 verdict = _judge(check, code, problem, estimator, options, progress)
             verdicts.append(verdict)
             report["verdicts"].append(verdict.to_dict())
@@ -51,6 +54,19 @@ def verify_judged(options: argparse.Namespace, report: dict[str, Any]) -> int:
     counts = ", ".join(f"{outcomes.count(name)} {name}" for name in ("right", "wrong", "undecided"))
     print(f"\n{options.target}: {counts}")
     return WRONG if "wrong" in outcomes else UNDECIDED if "undecided" in outcomes else RIGHT
+
+
+def _decidable(problems: list[Problem], options: argparse.Namespace, report: dict[str, Any]) -> Iterator[Problem]:
+    """Problems whose second moments the samples can decide; the others are said."""
+    report["skipped"] = []
+    for problem in problems:
+        needed = samples_for_moments(problem, options.tolerance, options.alpha)
+        if needed <= options.max_samples:
+            yield problem
+        else:
+            report["skipped"].append(str(problem))
+            allowed = f"--max-samples allows {options.max_samples:,}"
+            print(f"skipped: {problem}: second moments of its rare outcomes need some {needed:.1e}; {allowed}")
 
 
 def _chosen(check: str | None, estimator: Estimator | None) -> str:
@@ -98,16 +114,13 @@ def _judge(
 
 
 @contextmanager
-def _named(target: str, problem: str) -> Iterator[None]:
+def _named(target: str) -> Iterator[None]:
     """Turn what the code raises, or returns that cannot be read, into a message."""
     try:
         yield
     except (SamplerError, TypeError, ValueError) as error:
-        cause = error.__cause__ if isinstance(error, SamplerError) and error.__cause__ else error
-        place = target.rpartition(":")[0]
-        where = str(error).split(" raised ")[0] + ": " if cause is not error else ""
         raise LoadError(
-            f"{target} fails on {problem}: {where}{describe(cause, place)}\n"
+            f"{target} fails: {error}\n"
             "  (for code that serves one family only, say --family bernoulli or --family categorical)"
         ) from error
 

@@ -96,7 +96,7 @@ class Court:
 
     @cached_property
     def soonest(self) -> float:
-        """Rows before which no interval can lie within the tolerance: log e is at most S**2 / (2 U), and U >= 2 n / 3."""
+        """Rows before which no interval can lie within the tolerance: log e <= S**2 / (2 U), U >= 2 n / 3."""
         variance = self.expected.covariance.diagonal()
         return float((4 / 3 * self.settings.log_limit * variance / self.expected.allowed**2).max())
 

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from refgrad.distributions._array import Array, as_float
-from refgrad.estimators import Estimator
+from refgrad.estimators import Estimator, Reinforce
 from refgrad.testing._court import Court
 from refgrad.testing._expected import Expected, Settings, unbiased, with_moments
 from refgrad.testing._sampler import Batch
 from refgrad.testing.evidence import MEAN_SHARE, Evidence
 from refgrad.testing.problems import Problem
 
-__all__ = ["detectable_bias", "samples_needed", "samples_to_certify"]
+__all__ = ["detectable_bias", "samples_for_moments", "samples_needed", "samples_to_certify"]
 
 LARGEST = 2**53  # samples that a float counts
 FURTHEST = 1e6  # bias in units of the noise of one estimate
@@ -217,13 +217,36 @@ def samples_to_certify(
     return needed
 
 
-def decidable(problem: Problem, settings: Settings) -> int:
-    """Samples after which second moments can be within the tolerance at the soonest.
+def samples_for_moments(problem: Problem, tolerance: float = 0.1, alpha: float = 1e-9) -> int:
+    """Samples that second moments take on a problem, about, for an estimator that scatters like REINFORCE.
 
-    Rare outcomes make them costly: the variance of a square grows with the inverse of their probability.
+    Parameters
+    ----------
+    problem : Problem
+    tolerance, alpha : float
+        Of `check_moments`.
+
+    Returns
+    -------
+    int
+        Half as many again as the least; rare outcomes make them many, since the variance of a square grows with the
+        inverse of their probability.
+
+    Raises
+    ------
+    ValueError
+        If tolerance or alpha is out of range.
+
+    Examples
+    --------
+    >>> from refgrad.testing import standard_problems
+    >>> print(samples_for_moments(standard_problems("bernoulli")[0]) < 200_000)
+    True
     """
+    settings = Settings(tolerance, alpha, estimator=Reinforce())
     pilot = Batch(np.repeat(problem.gradient.reshape(1, -1), 2, axis=0), float(np.finfo(float).eps), used=True)
-    return int(np.ceil(Court(problem, with_moments(problem, pilot, settings), settings, 1).soonest))
+    soonest = Court(problem, with_moments(problem, pilot, settings), settings, 1).soonest
+    return int(np.ceil(1.5 * soonest))
 
 
 def _expected(name: str, problem: Problem, settings: Settings, power: float) -> Expected:

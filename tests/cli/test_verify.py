@@ -12,14 +12,14 @@ import pytest
 
 import refgrad
 from refgrad import cli
-from refgrad.cli import verify
+from refgrad.cli import _judged
 from refgrad.estimators import Reinforce
 from refgrad.testing import built_in, standard_problems
 from refgrad.testing._names import short_names
 
 SAMPLERS = """\
 import numpy as np
-from refgrad.estimators import Reinforce
+from refgrad.estimators import GumbelSoftmax, Rebar, Reinforce
 
 def right(problem, n, rng):
     return Reinforce().sample(problem.q, problem.f, n, rng)
@@ -46,6 +46,28 @@ def raises(problem, n, rng):
 
 def keyed(problem):
     return 0
+
+def loud(problem, n, rng):
+    print("loss", n)
+    return right(problem, n, rng)
+
+def leaves(problem, n, rng):
+    raise SystemExit(0)
+
+def mean_of_loss_in_probs(problem, n, rng):
+    q = problem.q
+    z = q.sample(q.draw_noise(n, rng))
+    score = z / q.probs - ((1 - z) / (1 - q.probs) if problem.family == "bernoulli" else 0)
+    return -(q.expand(problem.f(z)) * score).mean(axis=0)
+
+def relaxed(problem, n, rng):
+    return GumbelSoftmax(temperature=1.0).sample(problem.q, problem.f, n, rng)
+
+def on_noise(problem, noise):
+    return Rebar()(problem.q, problem.f, noise)
+
+def on_fresh_noise_alone(problem, noise):
+    return Rebar()(problem.q, problem.f, noise[[1, 1]])
 
 constant = 3
 """
@@ -82,7 +104,7 @@ class TestExitStatus:
 
     def test_undecided(self, capsys):
         assert run("mine.py:right", "--max-samples", 2000, "--family", "categorical") == 3
-        assert "the samples are spent" in capsys.readouterr().out
+        assert re.search(r"rare outcomes carry the variance: [\d,]+ samples are needed, or", capsys.readouterr().out)
 
     def test_wrong_beats_undecided(self, capsys):
         assert run("mine.py:scaled", "--max-samples", 20_000, "--family", "bernoulli") == 1
@@ -97,12 +119,12 @@ class TestExitStatus:
         assert "invalid choice: 'poisson'" in capsys.readouterr().err
 
     def test_interrupted(self, capsys, monkeypatch):
-        monkeypatch.setattr(verify, "check_unbiased", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        monkeypatch.setattr(_judged, "check_unbiased", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
         assert run("mine.py:right") == 130
         assert capsys.readouterr().err == "refgrad: interrupted\n"
 
     def test_interrupted_it_leaves_the_report_of_before(self, monkeypatch, tmp_path):
-        monkeypatch.setattr(verify, "check_unbiased", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        monkeypatch.setattr(_judged, "check_unbiased", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
         old, new = tmp_path / "old.json", tmp_path / "new.json"
         old.write_text("{}")
         assert [run("mine.py:right", "--json", str(path)) for path in (old, new)] == [130, 130]
@@ -113,15 +135,17 @@ class TestExitStatus:
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        ("mine.py:averaged", r"averaged fails on toy .*ValueError: the sampler needs to return shape \(1000, 1\)"),
-        ("mine.py:averaged", "was it averaged over the repetitions"),
+        ("mine.py:averaged", r"averaged fails: averaged\(toy .*\) needs to return shape \(1000, 1\)"),
+        ("mine.py:averaged", "if that is the mean over the repetitions, say rows=M"),
+        ("mine.py:complex_numbers", "needs to return real numbers, but returned dtype complex128"),
+        ("mine.py:text", "needs to return real numbers, but returned dtype <U3"),
         (
-            "mine.py:complex_numbers",
-            "TypeError: the sampler needs to return real numbers, but returned dtype complex128",
+            "mine.py:raises",
+            r"raises\(toy .*, n=1000, rng=default_rng\(\[0, 0\]\)\) raised AttributeError: 'Problem' object ",
         ),
-        ("mine.py:text", "TypeError: the sampler needs to return real numbers, but returned dtype <U3"),
-        ("mine.py:raises", "AttributeError: 'Problem' object has no attribute 'no_such_thing'.*mine.py, line 25"),
-        ("mine.py:keyed", "TypeError: keyed.. takes 1 positional argument but 3 were given"),
+        ("mine.py:raises", r"no attribute 'no_such_thing' \(mine.py, line 25: return problem.no_such_thing\)"),
+        ("mine.py:keyed", "raised TypeError: keyed.. takes 1 positional argument but 3 were given"),
+        ("mine.py:leaves", r"raised SystemExit: 0 \(mine.py, line \d+: raise SystemExit\(0\)\)"),
         ("mine.py:constant", "mine.py:constant needs to be callable as sampler.problem, n, rng., but is 3"),
         ("mine.py:rihgt", "mine.py has no name 'rihgt'; did you mean right"),
         ("nowhere.py:right", "there is no file nowhere.py"),
@@ -293,6 +317,80 @@ def test_a_live_line_on_a_terminal(monkeypatch, capsys):
     shown = capsys.readouterr().err
     assert "evidence of a bias 10^" in shown
     assert shown.endswith("\r\033[K")
+
+
+def test_the_cause_is_named_at_the_end(capsys):
+    assert run("mine.py:scaled", "--family", "bernoulli", "--json", "report.json") == 1
+    printed = capsys.readouterr().out
+    found = strict("report.json")["diagnosis"]
+    assert "diagnosis of scaled: 20,000 fresh rows" in printed
+    assert found["factor"] == pytest.approx(1.5, abs=6 * found["factor_error"])
+    assert found["causes"][0]["text"] in printed
+
+
+def test_what_the_code_prints_is_kept_from_the_report(capsys):
+    assert run("mine.py:loud", "--family", "bernoulli", "--tolerance", "0.5") == 0
+    captured = capsys.readouterr()
+    assert "loss" not in captured.out
+    assert re.search(r"refgrad: mine.py:loud printed [\d,]+ lines, the first: 'loss 1000'", captured.err)
+
+
+class TestChecks:
+    def test_of_a_mean_of_a_loss_in_probs(self):
+        said = ["--rows", 50, "--probs", "--loss", "--tolerance", "0.3", "--family", "bernoulli", "--alpha", "1e-4"]
+        target = "mine.py:mean_of_loss_in_probs"
+        # Where p is 0 to rounding there is no gradient in it.
+        problems = standard_problems("bernoulli")[:4]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(_judged, "standard_problems", lambda _: problems)
+            assert run(target, *said) == 0
+            assert run(target, *said[:3], *said[4:]) == 1
+
+    def test_a_biased_estimator_is_compared_with_its_moments(self, capsys):
+        patched = standard_problems("bernoulli")[:1] + standard_problems("bernoulli")[7:8]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(_judged, "standard_problems", lambda _: patched)
+            assert run("mine.py:relaxed", "--estimator", "GumbelSoftmax(temperature=1.0)", "--json", "report.json") == 0
+        report = strict("report.json")
+        assert report["check"] == "moments"
+        assert report["skipped"] == [str(patched[1])]
+        assert "skipped: one in a thousand" in capsys.readouterr().out
+        assert report["verdicts"][0]["covariance"]
+
+    @pytest.mark.parametrize("check", ["expectation", "pathwise"])
+    def test_functions_of_noise(self, check, capsys):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(_judged, "standard_problems", lambda _: standard_problems("bernoulli")[:1])
+            said = ["--estimator", "Rebar", "--check", check]
+            assert run("mine.py:on_noise", *said) == 0
+            assert run("mine.py:on_fresh_noise_alone", *said) == 1
+        assert "evidence of a bias" not in capsys.readouterr().out
+
+    @pytest.mark.parametrize("check", ["moments", "expectation", "pathwise"])
+    def test_that_need_a_name(self, check, capsys):
+        assert run("mine.py:right", "--check", check) == 2
+        assert f"--check {check} needs --estimator NAME" in capsys.readouterr().err
+
+
+class TestState:
+    def test_goes_on(self, capsys):
+        said = ["mine.py:right", "--family", "bernoulli", "--state", "state.json"]
+        assert run(*said, "--max-samples", 30_000) == 3
+        assert run(*said) == 0
+        once = capsys.readouterr().out
+        assert len(strict("state.json")["checks"]) == len(standard_problems("bernoulli"))
+        assert run("mine.py:right", "--family", "bernoulli") == 0
+        assert once.endswith(capsys.readouterr().out)
+
+    def test_a_damaged_file_is_a_message(self, capsys):
+        Path("state.json").write_text("{")
+        assert run("mine.py:right", "--state", "state.json") == 2
+        assert "state.json is damaged, or no state of a check" in capsys.readouterr().err
+
+
+def test_time_is_bounded(capsys):
+    assert run("mine.py:right", "--family", "bernoulli", "--max-seconds", "1e-9") == 3
+    assert "the time is spent: 1e-09 s allowed 0 of the calls" in capsys.readouterr().out
 
 
 def test_help_has_examples(capsys):
