@@ -145,8 +145,8 @@ class _Facts:
         heavy = (self.weights >= HEAVY * total) & (total > 0) & self.seen(settings.max_samples)[:, None]
         rarest = np.where(heavy, self.probs[:, None], 1.0).min(axis=0)
         wait = DEMAND * settings.log_limit / rarest
-        # In steps of four, so that there are few of them.
-        return np.asarray(4.0 ** np.ceil(np.log(wait) / np.log(4)))
+        # In steps of two, so that there are few of them.
+        return np.asarray(2.0 ** np.ceil(np.log2(wait)))
 
     def notes(self) -> tuple[str, ...]:
         """What this problem cannot show."""

@@ -52,7 +52,7 @@ class TestFacts:
         settings = Settings(max_samples=10**7)
         (ready,) = _Facts.of(problem).ready(settings)
         wait = DEMAND * settings.log_limit / p
-        assert wait <= ready < 4 * wait
+        assert wait <= ready < 2 * wait
 
     def test_one_that_a_baseline_brings_out_too(self):
         """f vanishes where z = 1, so REINFORCE has no variance from there; with a baseline it has."""
