@@ -1,0 +1,84 @@
+"""One check from the pilot to the verdict: what is called, in what order, and what bounds it."""
+
+import numpy as np
+import pytest
+
+from refgrad.testing import check_unbiased, standard_problems
+from refgrad.testing._trial import LARGE, MAIN, PILOT, calls
+from testing import samplers
+
+PAIR = standard_problems("bernoulli")[3]
+
+
+class Listening:
+    """REINFORCE that remembers how it was called."""
+
+    def __init__(self):
+        self.sizes, self.first = [], []
+
+    def __call__(self, problem, n, rng):
+        self.sizes.append(n)
+        self.first.append(rng.bit_generator.state["state"]["state"])
+        return samplers.reinforce(problem, n, rng)
+
+
+def test_what_is_called():
+    heard = Listening()
+    verdict = check_unbiased(heard, PAIR, seed=3)
+    assert heard.sizes[:3] == [PILOT] * 3
+    main = [size for size, _, _ in calls(10**6)]
+    assert heard.sizes[3:] == main[: len(heard.sizes) - 3]
+    assert verdict.n == sum(heard.sizes[3:])
+    expected = [np.random.default_rng([3, c]) for c in (0, 1, 0, *range(MAIN, MAIN + len(main)))]
+    states = [g.bit_generator.state["state"]["state"] for g in expected]
+    assert heard.first == states[: len(heard.first)]
+
+
+def test_a_budget_is_kept():
+    for budget in (40, 200, 5000, 60_000):
+        heard = Listening()
+        verdict = check_unbiased(heard, PAIR, max_samples=budget, tolerance=1e-3)
+        assert verdict.outcome == "undecided"
+        again = heard.sizes[2]
+        assert sum(heard.sizes) - again <= budget
+        assert verdict.n == sum(heard.sizes[3:])
+
+
+def test_two_equal_large_calls_come_before_anything_is_right():
+    heard = Listening()
+    check_unbiased(heard, PAIR, tolerance=1.0)
+    assert heard.sizes[-2:] == [LARGE, LARGE] or heard.sizes.count(LARGE) == 2
+
+
+def test_the_truth_is_looked_up_before_the_sampler_is_asked():
+    """A sampler that writes into the problem does not change what it is compared with."""
+    problem = standard_problems("bernoulli")[3]
+    exact = problem.gradient.copy()
+
+    def forger(problem, n, rng):
+        problem.gradient.flags.writeable = True
+        problem.gradient[:] = 7.0
+        return np.full((n, *problem.gradient.shape), 7.0)
+
+    verdict = check_unbiased(forger, problem, causes=False)
+    assert verdict.outcome == "wrong"
+    np.testing.assert_array_equal(verdict.exact, exact)
+
+
+def test_time_is_bounded(monkeypatch):
+    clock = iter(np.arange(0.0, 1e6, 1.0))
+    monkeypatch.setattr("refgrad.testing._trial.time.monotonic", lambda: next(clock))
+    verdict = check_unbiased(samplers.reinforce, PAIR, max_seconds=5)
+    assert verdict.outcome == "undecided"
+    assert verdict.reason.startswith("the time is spent: 5 s allowed ")
+
+
+def test_options_that_bound_change_no_bit():
+    plain = check_unbiased(samplers.reinforce, PAIR)
+    bounded = check_unbiased(samplers.reinforce, PAIR, max_seconds=1e9, progress=lambda n, e: None)
+    assert plain.to_dict() == bounded.to_dict()
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_seeds(seed):
+    assert check_unbiased(samplers.reinforce, PAIR, seed=seed).seed == seed
