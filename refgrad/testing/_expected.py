@@ -36,11 +36,15 @@ class Settings:
     estimator: Estimator | None = None
 
     def __post_init__(self) -> None:
+        for name in ("tolerance", "alpha", "max_samples"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+                raise TypeError(f"{name} needs to be a number, but is {value!r}")
         if not 0 < self.tolerance < np.inf:
             raise ValueError(f"tolerance needs to be positive and finite, but is {self.tolerance}")
         if not 0 < self.alpha < 1:
             raise ValueError(f"alpha needs to lie between 0 and 1, but is {self.alpha}")
-        if self.max_samples < 10 or self.max_samples != int(self.max_samples):
+        if not 10 <= self.max_samples < np.inf or self.max_samples != int(self.max_samples):
             raise ValueError(f"max_samples needs to be a whole number of at least 10, but is {self.max_samples}")
         if self.estimator is not None and not isinstance(self.estimator, Estimator):
             raise TypeError(f"estimator needs to be an instance of an Estimator, but is {self.estimator!r}")

@@ -91,10 +91,21 @@ class Source:
     problem : Problem
     seed : int
     form : Form
+
+    Raises
+    ------
+    TypeError, ValueError
+        If one of these is none.
     """
 
     def __init__(self, sampler: Sampler, problem: Problem, seed: int = 0, form: Form | None = None) -> None:
-        self.sampler, self.problem, self.seed, self.form = sampler, problem, seed, form or Form()
+        if not callable(sampler):
+            raise TypeError(f"the sampler needs to be callable as sampler(problem, n, rng), but is {sampler!r}")
+        if not isinstance(problem, Problem):
+            raise TypeError(f"the problem needs to be a Problem(q, f, name), but is {problem!r}")
+        if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+            raise ValueError(f"seed needs to be a whole number of at least 0, but is {seed!r}")
+        self.sampler, self.problem, self.seed, self.form = sampler, problem, int(seed), form or Form()
         self.name = getattr(sampler, "__name__", type(sampler).__name__)
         self._warned = False
 

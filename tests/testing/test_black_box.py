@@ -171,6 +171,9 @@ class TestWhatIsReturned:
         ({"tolerance": np.nan}, "tolerance needs to be positive and finite"),
         ({"max_samples": 9}, "max_samples needs to be a whole number of at least 10, but is 9"),
         ({"max_samples": 1e5 + 0.5}, "max_samples needs to be a whole number"),
+        ({"max_samples": np.inf}, "max_samples needs to be a whole number of at least 10, but is inf"),
+        ({"seed": -1}, "seed needs to be a whole number of at least 0, but is -1"),
+        ({"seed": 0.5}, "seed needs to be a whole number of at least 0, but is 0.5"),
         ({"max_samples": 30}, "max_samples needs to allow 40 rows, but 30 allows 20 and a few"),
         ({"max_samples": 1000, "rows": 100}, "max_samples needs to allow 40 rows"),
         ({"max_seconds": 0}, "max_seconds needs to be positive, but is 0"),
@@ -179,6 +182,20 @@ class TestWhatIsReturned:
 def test_options_out_of_range(option, message):
     with pytest.raises(ValueError, match=message):
         check_unbiased(samplers.reinforce, TOY, **option)
+
+
+@pytest.mark.parametrize("name", ["alpha", "tolerance", "max_samples"])
+@pytest.mark.parametrize("value", ["0.1", None, True])
+def test_options_that_are_no_numbers(name, value):
+    with pytest.raises(TypeError, match=f"{name} needs to be a number, but is {value!r}"):
+        check_unbiased(samplers.reinforce, TOY, **{name: value})
+
+
+def test_what_is_no_sampler_and_no_problem():
+    with pytest.raises(TypeError, match="the sampler needs to be callable as .*, but is 3"):
+        check_unbiased(3, TOY)
+    with pytest.raises(TypeError, match=r"the problem needs to be a Problem\(q, f, name\), but is 'toy'"):
+        check_unbiased(samplers.reinforce, "toy")
 
 
 def test_a_problem_that_is_too_large():

@@ -75,7 +75,7 @@ class TestWrong:
 
     def test_a_component_that_is_not_ready_is_not_judged(self):
         def second_off(problem, n, rng):
-            return samplers.reinforce(problem, n, rng) + [0.0, 1.0]
+            return samplers.reinforce(problem, n, rng) + np.array([0.0, 1.0])
 
         judge = court()
         waiting = replace(judge, expected=replace(judge.expected, ready=np.array([0.0, 1e6])))
