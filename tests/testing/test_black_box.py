@@ -192,7 +192,7 @@ def test_options_that_are_no_numbers(name, value):
 
 
 def test_what_is_no_sampler_and_no_problem():
-    with pytest.raises(TypeError, match="the sampler needs to be callable as .*, but is 3"):
+    with pytest.raises(TypeError, match=r"the sampler needs to be callable as .*, but is 3"):
         check_unbiased(3, TOY)
     with pytest.raises(TypeError, match=r"the problem needs to be a Problem\(q, f, name\), but is 'toy'"):
         check_unbiased(samplers.reinforce, "toy")
