@@ -12,7 +12,7 @@ from refgrad.testing._sampler import Batch
 from refgrad.testing.evidence import OTHER_SHARE, chunk_sums, log_scalar_mixture
 
 LARGEST = 1e150  # the square of a larger number may not be finite
-COMPARED = 4096  # rows of a call that are compared with those of the call before
+COMPARED = 1024  # rows of a call that are compared with those of the call before
 STRONG = 16.0  # squares of a sum, in units of its variance, that may be evidence
 
 

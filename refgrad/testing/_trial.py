@@ -21,11 +21,11 @@ from refgrad.testing.verdict import Verdict
 
 __all__ = ["Limits", "calls", "trial"]
 
-PILOT = 1000  # rows of each of its two calls
+PILOT = 2**10  # rows of each of its two calls
 MAIN = 2  # the number of the first call that is not of the pilot
+FIRST = 2**6  # rows at the first look
+LARGE, LATE = 2**13, 2**12  # rows of two calls that are compared, and rows before them
 ROWS = 2**15  # most rows asked for in one call
-FIRST, GROWTH = 50, 1.2  # rows at the first look, and from each look to the next
-LARGE, LATE = 2**13, 4000  # rows of two equal calls, and rows before them
 
 Expect = Callable[[Problem, Batch, Settings, int], Expected]
 
@@ -137,7 +137,8 @@ def _heard(
                 reason = f"the time is spent: {limits.max_seconds:g} s allowed {number} of the calls"
                 break
             batch = source.draw(count, MAIN + number)
-            if fault := fault_of(batch, before, court, MAIN + number):
+            twin = before if sums.evidence.n == LATE + LARGE else None
+            if fault := fault_of(batch, twin, court, MAIN + number):
                 break
             source.expect_precision(batch, pilot.both)
             sums = sums.add(
@@ -157,28 +158,28 @@ def _heard(
     return court.verdict(outcome or "undecided", reason, sums, source.seed)
 
 
-def fault_of(batch: Batch, before: Array, court: Court, number: int) -> str | None:
-    """What a call shows that is wrong whatever the mean."""
+def fault_of(batch: Batch, twin: Array | None, court: Court, number: int) -> str | None:
+    """What a call shows that is wrong whatever the mean; `twin` has the rows of the other large call."""
     if found := not_finite(batch, f"call {number}"):
         return found
-    if len(batch.rows) == len(before) == LARGE:
-        return dependence(before, batch.rows, court)
+    if twin is not None and len(twin) == len(batch.rows):
+        return dependence(twin, batch.rows, court)
     return None
 
 
 def calls(available: int) -> Iterator[tuple[int, bool, bool]]:
     """Size of each call, whether a look follows, and whether it is not cut short by what is available.
 
-    Looks are at 50 rows altogether, then at 20 % more each time, after each of two equal large calls, and at the end.
+    Looks are at 64 rows, then whenever a quarter has been added (rounded down to a power of two), after each of two
+    equal large calls, and at the end. Sizes are powers of two, and few: code that is compiled for each size is not
+    compiled often.
     """
     done, goal, large = 0, FIRST, 2
     while done < available:
-        if done >= LATE and large:
-            size, goal, large = LARGE, done + LARGE, large - 1
-        else:
-            size = min(ROWS, goal - done)
+        size = min(ROWS, goal - done)
         cut = min(size, available - done)
         done += cut
         yield cut, done in (goal, available), cut == size
         if done == goal:
-            goal = max(int(goal * GROWTH), goal + 1)
+            pair, large = done >= LATE and large > 0, large - (done >= LATE)
+            goal += LARGE if pair else 2 ** ((done // 4).bit_length() - 1)

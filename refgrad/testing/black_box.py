@@ -86,8 +86,10 @@ def check_unbiased(  # noqa: PLR0913  (options with a name)
 
     Notes
     -----
-    Two calls of 1,000 rows come first, and the first of them again: for the covariance, the generator, and rows that
-    depend on each other. Looks are at n = 50 and then 20 % more each time. Derivation 11 has the test.
+    Two calls of 1,024 rows come first, and the first of them again: for the covariance, the generator, and rows that
+    depend on each other. Looks are at n = 64, and then whenever a quarter has been added. Sizes of calls are powers of
+    two, at most 32,768, and few: code that is compiled for each size is compiled a dozen times. Derivation 11 has the
+    test.
 
     Examples
     --------

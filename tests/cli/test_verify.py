@@ -135,13 +135,13 @@ class TestExitStatus:
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        ("mine.py:averaged", r"averaged fails: averaged\(toy .*\) needs to return shape \(1000, 1\)"),
+        ("mine.py:averaged", r"averaged fails: averaged\(toy .*\) needs to return shape \(1024, 1\)"),
         ("mine.py:averaged", "if that is the mean over the repetitions, say rows=M"),
         ("mine.py:complex_numbers", "needs to return real numbers, but returned dtype complex128"),
         ("mine.py:text", "needs to return real numbers, but returned dtype <U3"),
         (
             "mine.py:raises",
-            r"raises\(toy .*, n=1000, rng=default_rng\(\[0, 0\]\)\) raised AttributeError: 'Problem' object ",
+            r"raises\(toy .*, n=1024, rng=default_rng\(\[0, 0\]\)\) raised AttributeError: 'Problem' object ",
         ),
         ("mine.py:raises", r"no attribute 'no_such_thing' \(mine.py, line 25: return problem.no_such_thing\)"),
         ("mine.py:keyed", "raised TypeError: keyed.. takes 1 positional argument but 3 were given"),
@@ -332,7 +332,7 @@ def test_what_the_code_prints_is_kept_from_the_report(capsys):
     assert run("mine.py:loud", "--family", "bernoulli", "--tolerance", "0.5") == 0
     captured = capsys.readouterr()
     assert "loss" not in captured.out
-    assert re.search(r"refgrad: mine.py:loud printed [\d,]+ lines, the first: 'loss 1000'", captured.err)
+    assert re.search(r"refgrad: mine.py:loud printed [\d,]+ lines, the first: 'loss 1024'", captured.err)
 
 
 class TestChecks:

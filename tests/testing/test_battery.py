@@ -103,8 +103,8 @@ FAULTS = {
     "half seeded": (half_seeded, "some noise is seeded inside the call"),
     "repeated 2": (repeated(2), "those 1 apart are correlated"),
     "repeated 100": (repeated(100), "those 1 apart are correlated"),
-    "tiled 2": (tiled(2), "those 500 apart are correlated"),
-    "tiled 10": (tiled(10), "those 100 apart are correlated"),
+    "tiled 2": (tiled(2), "those 512 apart are correlated"),
+    "tiled 10": (tiled(10), "those 103 apart are correlated"),
     "autoregressive .3": (autoregressive(0.3), "those 1 apart are correlated"),
     "autoregressive .9": (autoregressive(0.9), "those 1 apart are correlated"),
     "shifted together": (shifted_together(0.1), "not independent"),
@@ -306,7 +306,7 @@ class TestNotFinite:
         verdict = check_unbiased(sampler, BERNOULLI)
         assert verdict.outcome == "wrong"
         assert verdict.battery
-        assert "10 of 1,000 estimates (1.00%) are not finite in call 0; the first, row 3, is [" in verdict.reason
+        assert "11 of 1,024 estimates (1.07%) are not finite in call 0; the first, row 3, is [" in verdict.reason
         assert "evidence of a bias" not in str(verdict)
 
     def test_both_infinities_are_seen(self):
@@ -315,7 +315,7 @@ class TestNotFinite:
             rows[0, 0], rows[1, 0] = np.inf, -np.inf
             return rows
 
-        assert "2 of 1,000" in check_unbiased(sampler, BERNOULLI).reason
+        assert "2 of 1,024" in check_unbiased(sampler, BERNOULLI).reason
 
     def test_numbers_whose_square_overflows(self):
         batch = battery.Batch(np.full((100, 2), 1e307), 1e-16, used=True)

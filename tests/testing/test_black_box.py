@@ -1,7 +1,5 @@
 """The judge of black boxes: right samplers pass, wrong ones are caught, and bad ones get a message."""
 
-from itertools import pairwise
-
 import numpy as np
 import pytest
 
@@ -15,7 +13,7 @@ from refgrad.testing import (
     check_unbiased,
     standard_problems,
 )
-from refgrad.testing._trial import LARGE, LATE, calls
+from refgrad.testing._trial import LARGE, LATE, ROWS, calls
 from testing import samplers
 
 FAMILIES = ["bernoulli", "categorical"]
@@ -105,12 +103,15 @@ class TestDeterminism:
     def test_calls(self):
         sizes, looks, whole = zip(*calls(100_000), strict=True)
         assert sum(sizes) == 100_000
-        assert max(sizes) <= 2**15
-        assert sizes[:3] == (50, 10, 12)
+        assert max(sizes) <= ROWS
+        assert sizes[:7] == (64, 16, 16, 16, 16, 32, 32)
         assert looks[-1]
-        assert list(whole[:-1]) == [True] * (len(whole) - 1)
-        (first,) = [i for i, (one, other) in enumerate(pairwise(sizes)) if one == other == LARGE]
-        assert LATE <= sum(sizes[:first]) < LARGE
+        assert list(whole) == [True] * (len(whole) - 1) + [False]
+        assert {size.bit_count() for size in sizes[:-1]} == {1}
+        pair = sizes.index(LARGE)
+        assert sizes[pair + 1] == LARGE
+        assert sum(sizes[:pair]) == LATE
+        assert len({size for size, _, whole in calls(10**9) if whole}) <= 12
         assert list(calls(0)) == []
         assert list(calls(7)) == [(7, True, False)]
 
@@ -146,7 +147,7 @@ class TestWhatIsReturned:
     def test_nan_is_counted_and_wrong(self):
         verdict = check_unbiased(samplers.some_nan, TOY)
         assert verdict.outcome == "wrong"
-        assert "of 1,000 estimates (0." in verdict.reason
+        assert "of 1,024 estimates (0." in verdict.reason
         assert "not finite in call 0; the first, row " in verdict.reason
         assert verdict.reason.endswith(", is [nan]")
 
@@ -159,7 +160,7 @@ class TestWhatIsReturned:
             return rows if len(calls) < 5 else np.full_like(rows, np.inf)
 
         reason = check_unbiased(late, TOY).reason
-        assert reason == "10 of 10 estimates (100.00%) are not finite in call 3; the first, row 0, is [inf]"
+        assert reason == "16 of 16 estimates (100.00%) are not finite in call 3; the first, row 0, is [inf]"
 
 
 @pytest.mark.parametrize(

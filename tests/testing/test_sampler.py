@@ -160,7 +160,7 @@ class Graph:
         raise AssertionError("nobody asked")
 
 
-CALL = r"\(one pair \(bernoulli, D = 2\), n=1000, rng=default_rng\(\[0, 0\]\)\)"
+CALL = r"\(one pair \(bernoulli, D = 2\), n=1024, rng=default_rng\(\[0, 0\]\)\)"
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ CALL = r"\(one pair \(bernoulli, D = 2\), n=1000, rng=default_rng\(\[0, 0\]\)\)"
         (
             lambda p, n, rng: np.zeros((n - 1, 2)),
             ValueError,
-            rf"{CALL} needs to return shape \(1000, 2\), .*\(999, 2\)",
+            rf"{CALL} needs to return shape \(1024, 2\), .*\(1023, 2\)",
         ),
         (lambda p, n, rng: np.zeros(2), ValueError, r"returned shape \(2,\); if that is the mean .* say rows=M"),
         (lambda p, n, rng: 0.3, ValueError, rf"{CALL} needs to return shape .* returned shape \(\)"),
@@ -184,11 +184,11 @@ CALL = r"\(one pair \(bernoulli, D = 2\), n=1000, rng=default_rng\(\[0, 0\]\)\)"
         (lambda p, n, rng: "0.3", TypeError, "real numbers, but returned dtype <U3"),
         (lambda p, n, rng: [[1.0], [1.0, 2.0]], TypeError, "real numbers, but returned a list: "),
         (lambda p, n, rng: Graph(), TypeError, rf"{CALL} .* returned a tensor that requires grad; return it detached"),
-        (changes_shape(), ValueError, r"n=10, rng=default_rng\(\[0, 3\]\)\) .* shape \(10, 2\), .* shape \(9, 2\)"),
+        (changes_shape(), ValueError, r"n=16, rng=default_rng\(\[0, 3\]\)\) .* shape \(16, 2\), .* shape \(15, 2\)"),
         (
             changes_precision(),
             TypeError,
-            "one kind of numbers on one pair .*, but a call of n=10 has a precision of 1e-07",
+            "one kind of numbers on one pair .*, but a call of n=16 has a precision of 1e-07",
         ),
     ],
 )
