@@ -105,13 +105,14 @@ class Court:
         off = self._constant_and_off(sums)
         if off.any() and sums.evidence.n >= self.expected.complete:
             return f"{self.name(int(np.argmax(off)))} never varies, and is not {self._answer()}"
-        if self.log_evidence(sums) >= self.mean_limit:
-            return f"the mean{' or the covariance' * self.expected.second} is not {self._answer()}"
+        # What a bias explains is taken away there, so these come first: shared noise makes the mean look wrong too.
         if sums.evidence.n >= self.expected.ready.max():
             if self._log_products(sums, sums.sharing) >= self.other_limit:
                 return f"rows of one call are not independent: {DEPENDENT}"
             if self._log_products(sums, sums.echo) >= self.other_limit:
                 return "a call repeats the rows of the call before, in part: noise is kept, or seeded, between calls"
+        if self.log_evidence(sums) >= self.mean_limit:
+            return f"the mean{' or the covariance' * self.expected.second} is not {self._answer()}"
         return None
 
     def _constant_and_off(self, sums: Sums) -> Any:

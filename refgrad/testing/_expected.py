@@ -256,13 +256,9 @@ def with_moments(problem: Problem, pilot: Batch, settings: Settings, weight: int
 
 def _less(rows: Array, center: Array) -> Array:
     """Rows less the center, 64 rows at a time: NumPy is slow on rows of a few numbers."""
-    whole = len(rows) // 64 * 64
-    rest = np.empty_like(rows)
-    np.subtract(
-        rows[:whole].reshape(-1, 64 * len(center)), np.tile(center, 64), out=rest[:whole].reshape(-1, 64 * len(center))
-    )
-    np.subtract(rows[whole:], center, out=rest[whole:])
-    return rest
+    whole, width = len(rows) // 64 * 64, 64 * len(center)
+    many = np.ascontiguousarray(rows[:whole]).reshape(-1, width) - np.tile(center, 64)
+    return np.concatenate([many.reshape(whole, len(center)), rows[whole:] - center])
 
 
 def _complete(probs: Array, settings: Settings, weight: int) -> int:

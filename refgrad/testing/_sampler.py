@@ -204,7 +204,7 @@ def read(
         hint = (hints or {}).get(estimates.shape, "")
         raise ValueError(f"{where} needs to return shape {shape}, {what}, but returned shape {estimates.shape}{hint}")
     precision = np.finfo(estimates.dtype).eps if estimates.dtype.kind == "f" else np.finfo(float).eps
-    return estimates.astype(np.float64), float(precision)
+    return np.array(estimates, dtype=np.float64, order="C"), float(precision)
 
 
 def _told(error: BaseException, sampler: Any) -> str:

@@ -16,7 +16,7 @@ from refgrad import Bernoulli, Categorical, exact
 from refgrad.estimators import ConstantBaseline, GumbelSoftmax, MuProp, Reinforce
 from refgrad.objectives import SquaredError, Table
 from refgrad.testing import Problem, check_unbiased, planning, standard_problems
-from refgrad.testing._battery import Sharing
+from refgrad.testing._battery import Products
 from refgrad.testing._court import Court, Sums
 from refgrad.testing._expected import Settings
 from refgrad.testing.evidence import Evidence
