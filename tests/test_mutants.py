@@ -12,7 +12,16 @@ from refgrad.distributions._functions import sigmoid, softplus
 from refgrad.estimators import Estimator, GumbelSoftmax, Reinforce
 from refgrad.exact import _cells
 from refgrad.objectives import Interacting, SquaredError
-from refgrad.testing import Problem, _expected, built_in, check_unbiased, exact_problems, mistakes, standard_problems
+from refgrad.testing import (
+    Problem,
+    _expected,
+    _facts,
+    built_in,
+    check_unbiased,
+    exact_problems,
+    mistakes,
+    standard_problems,
+)
 from refgrad.testing.mistakes import reinforce
 
 FAMILIES = {
@@ -206,7 +215,7 @@ class TestBrokenStatistics:
         ]
         assert "wrong" not in sound
         monkeypatch.setattr(_expected, "_larger", lambda first, second: second + 1e-12 * np.eye(len(first)))
-        monkeypatch.setattr(_expected._Facts, "ready", lambda self, _: np.zeros(len(self.answer)))
+        monkeypatch.setattr(_facts.Facts, "ready", lambda self, *_: np.zeros(len(self.answer)))
         broken = [
             check_unbiased(honest, problem, alpha=1e-2, max_samples=20_000, seed=s, causes=False).outcome
             for s in range(20)

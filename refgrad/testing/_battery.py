@@ -37,10 +37,10 @@ def not_finite(batch: Batch, where: str) -> str | None:
     return f"{share} in {where}; the first, row {first}, is {batch.rows[first].tolist()}"
 
 
-def generator_fault(first: Batch, second: Batch, again: Batch, alpha: float) -> str | None:
+def generator_fault(first: Batch, second: Batch, again: Batch, rounding: Array, alpha: float) -> str | None:
     """Say what is wrong with the use of the generator: `first` and `again` had the same one, `second` another."""
     rows = np.concatenate([first.rows, second.rows])
-    if (rows == rows[0]).all():
+    if (np.ptp(rows, axis=0) <= rounding).all():  # nothing is random
         return None
     same = np.array_equal(first.rows, second.rows)
     if same and _log_chance(first.rows) <= np.log(OTHER_SHARE * alpha):

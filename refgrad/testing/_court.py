@@ -92,7 +92,14 @@ class Court:
         if ((sums.evidence.within(*within) & (complete | ~off)) | exact).all():
             what = "moment" if self.expected.second else "component"
             return "right", f"the bias of every {what} is within the tolerance"
-        return None, "the samples are spent: neither a bias is shown, nor is every component within the tolerance"
+        return None, self._open(off)
+
+    def _open(self, off: Any) -> str:
+        """Why there is no answer, if no more samples come."""
+        if not off.any():
+            return "the samples are spent: neither a bias is shown, nor is every component within the tolerance"
+        decide = f"{self.expected.complete * self.weight:,} samples would decide"
+        return f"{self.name(int(np.argmax(off)))} does not vary, and is not {self._answer()}: {decide}"
 
     @cached_property
     def soonest(self) -> float:
@@ -173,7 +180,7 @@ class Court:
         else:
             mean = error = np.full(len(expected.target), np.nan)
             hidden, off = np.full(len(mean), np.inf), np.zeros(len(mean), bool)
-        if outcome == "undecided" and n and np.isfinite(hidden).all():
+        if outcome == "undecided" and n and np.isfinite(hidden).all() and (hidden > expected.allowed).any():
             most = int(np.argmax(hidden / expected.allowed))
             reason += (
                 f"; {self.name(most)} could be off by {hidden[most]:.2g}, and {expected.allowed[most]:.2g} is allowed"

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from typing import Any
 
 import numpy as np
 
 from refgrad import exact
 from refgrad.distributions._array import Array
-from refgrad.estimators import ConstantBaseline, Estimator, Reinforce
-from refgrad.exact._factors import check_count, configurations, count, factors
+from refgrad.estimators import Estimator, Reinforce
+from refgrad.exact._factors import configurations, count, factors
 from refgrad.testing._battery import usable
+from refgrad.testing._facts import facts_of
 from refgrad.testing._sampler import Batch
 from refgrad.testing.evidence import LEAST, OTHER_SHARE, Evidence
 from refgrad.testing.problems import Problem
 
-LARGEST = 2**16  # configurations of a problem
 SLACK = 64  # roundings of an estimate
-HEAVY = 0.01  # share of the variance that makes an outcome worth waiting for
-UNSEEN = 1e-4  # an outcome that is expected less often than this in a whole check is not waited for
-DEMAND = 8.0  # times log(1/alpha): how often an outcome is expected before it counts
 RAREST = 1e-4  # share of the rows in which a component that varies at all does
 NODES = 2**15  # of the design that gives fourth moments
+COARSE = 1e-3  # error of a design that is not used for them
+STRATIFIED = 2**16  # rows that are then, and the factor that makes up for what they miss
+MARGIN = 1.25
+SCATTERED = 2.0  # times the variance of the named estimator: worth a note
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,91 +90,14 @@ class Expected:
         return np.concatenate([rest, rest[:, one] * rest[:, other]], axis=1) - self.target
 
 
-@dataclass(frozen=True, eq=False)
-class _Facts:
-    """Sums over all configurations, by the oracle alone."""
-
-    answer: Array  # (d,)
-    mean: float  # of f
-    spread: float  # standard deviation of f
-    size: float  # of an estimate
-    widths: Array  # (d,): standard deviations of the score
-    probs: Array  # (configurations,)
-    weights: Array  # (configurations, d): what each adds to E |(f - b) s|**2, b = 0 or E f, whichever is more
-
-    @classmethod
-    def of(cls, problem: Problem) -> _Facts:
-        q, f = problem.q, problem.f
-        parts = factors(q)
-        check_count(count(parts), LARGEST, "a problem for a black box")
-        z, log_prob = configurations(parts, np.arange(count(parts)))
-        probs, values = np.exp(log_prob), np.asarray(f(z), float)
-        p, rest = np.zeros((2, *q.event_shape))
-        for d, part in enumerate(parts):
-            if q.event_ndim == 1:
-                rest[d], p[d] = part.probs
-            else:
-                p[d, part.columns], rest[d, part.columns] = part.probs, -np.expm1(part.log_probs)
-        scores = np.where(z == 1, rest, -p).reshape(len(z), -1)
-        answer = problem.gradient.flatten()
-        spread = float(np.sqrt(probs @ (values - probs @ values) ** 2))
-        return cls(
-            answer=answer,
-            spread=spread,
-            size=float(np.abs(answer).max() + np.sqrt(probs @ values**2)),
-            widths=np.sqrt(p * rest).ravel(),
-            probs=probs,
-            weights=np.maximum(*((probs * (values - b) ** 2)[:, None] * scores**2 for b in (0.0, probs @ values))),
-            mean=float(probs @ values),
-        )
-
-    def allowed(self, tolerance: float) -> Array:
-        """Bias of each component that is still right, relative to the largest component: (d,).
-
-        Cauchy-Schwarz: no gradient exceeds the spread of f times that of the score; a tenth of it stands in for a
-        gradient that happens to be small. Where the score varies less than a tenth of the widest, in proportion.
-        """
-        widest = self.widths.max() or 1.0
-        largest = max(float(np.abs(self.answer).max()), 0.1 * self.spread * widest)
-        share = np.minimum(10 * self.widths / widest, 1)
-        return tolerance * np.maximum(np.abs(self.answer), largest * share)
-
-    def seen(self, samples: int) -> Any:
-        """Whether an outcome is worth waiting for in a check of so many samples: (configurations,)."""
-        return (self.probs > 0) & (samples * self.probs > UNSEEN)
-
-    def ready(self, settings: Settings) -> Array:
-        """Samples after which every outcome that carries the variance of a component has been seen often: (d,)."""
-        total = self.weights.sum(axis=0)
-        heavy = (self.weights >= HEAVY * total) & (total > 0) & self.seen(settings.max_samples)[:, None]
-        rarest = np.where(heavy, self.probs[:, None], 1.0).min(axis=0)
-        wait = DEMAND * settings.log_limit / rarest
-        # In steps of two, so that there are few of them.
-        return np.asarray(2.0 ** np.ceil(np.log2(wait)))
-
-    def notes(self) -> tuple[str, ...]:
-        """What this problem cannot show."""
-        if not self.spread:
-            return ("f is constant here: the exact gradient is 0 for every distribution, and most mistakes vanish",)
-        if not self.answer.any():
-            return ("the exact gradient is 0 here: a wrong factor or a wrong sign cannot show",)
-        return ()
-
-
-@lru_cache(maxsize=256)
-def facts_of(problem: Problem) -> _Facts:
-    """The facts of a problem, kept."""
-    return _Facts.of(problem)
-
-
 def unbiased(problem: Problem, pilot: Batch, settings: Settings, weight: int = 1) -> Expected:
     """Expect the exact gradient.
 
-    Without a named estimator the covariance is the larger of REINFORCE's, without and with E f as its baseline, and the
-    pilot's. A row may be the mean of `weight` samples.
+    Without a named estimator the covariance is the larger of REINFORCE's and the pilot's, and where the pilot may miss
+    an outcome, of REINFORCE's with E f as its baseline. A row may be the mean of `weight` samples.
     """
     facts = facts_of(problem)
-    size = len(facts.answer)
+    size, notes = len(facts.answer), facts.notes()
     estimator = settings.estimator
     reference = _covariance(estimator or Reinforce(), problem) / weight
     finite = pilot.rows[usable(pilot.rows)]
@@ -182,20 +105,20 @@ def unbiased(problem: Problem, pilot: Batch, settings: Settings, weight: int = 1
     rounding = SLACK * pilot.precision * facts.size
     if not rounding:  # f is zero everywhere: the estimates themselves set the scale
         rounding = 0.01 * float(np.abs(finite).max(initial=0.0)) or 1.0
-    allowed = np.maximum(facts.allowed(settings.tolerance), rounding)
+    allowed = facts.allowed(settings.tolerance)
+    # Of a component that is nearly certain less is allowed than single precision has: it is held to its rounding.
+    allowed = np.maximum(allowed, min(rounding, allowed.max() or rounding))
     floor = np.diag(np.maximum(0.01 * allowed, rounding) ** 2)
     if estimator is None:
-        centred = _covariance(ConstantBaseline(facts.mean), problem) / weight
-        covariance = _larger(_larger(reference + floor, centred), scatter)
-        ready = facts.ready(settings) / weight
-        assumes = (
-            "the largest of REINFORCE's exact covariance, with and without E f as baseline, and that of a pilot of "
-            f"{len(pilot.rows):,} samples"
-        )
+        seldom = facts.seldom(len(pilot.rows) * weight) / weight
+        covariance = _larger(_larger(reference + floor, seldom), scatter)
+        ready = facts.ready(settings.max_samples, settings.log_limit) / weight
+        assumes = f"the larger of REINFORCE's exact covariance and that of a pilot of {len(pilot.rows):,} samples"
     else:
         covariance = _with_null(reference, scatter) + floor
         ready = np.zeros(size)
         assumes = f"the exact covariance of {estimator!r}"
+        notes += _scatter_note(covariance, scatter, estimator)
     seen = facts.seen(settings.max_samples)
     unseen = facts.weights[~seen]
     return Expected(
@@ -210,7 +133,7 @@ def unbiased(problem: Problem, pilot: Batch, settings: Settings, weight: int = 1
         log_most=float(np.log(facts.probs.max()) * weight),
         second=False,
         assumes=assumes,
-        notes=facts.notes(),
+        notes=notes,
     )
 
 
@@ -219,39 +142,71 @@ def with_moments(problem: Problem, pilot: Batch, settings: Settings, weight: int
     estimator = settings.estimator
     assert estimator is not None
     first = unbiased(problem, pilot, settings, weight)
-    q, size = problem.q, len(first.center)
+    size = len(first.center)
     moments = _moments(estimator, problem)
     covariance = moments.covariance.reshape(size, size)
-    design = exact.design(estimator, q, limit=NODES)
-    rest = np.asarray(estimator(q, problem.f, design.noise)).reshape(-1, size) - moments.mean.ravel()
+    if estimator.claims.unbiased and (np.abs(moments.mean - problem.gradient) > moments.error).any():
+        raise ValueError(f"{estimator!r} claims to be unbiased, but on {problem} its exact mean is not the gradient")
+    rows, weights, share = _nodes(estimator, problem)
     one, other = np.triu_indices(size)
+    rest = rows - weights @ rows
     products = rest[:, one] * rest[:, other]
-    features = np.concatenate([rest, products], axis=1)
-    # Of the mean of `weight` samples: third cumulants fall with its square, fourth ones with its cube.
-    full = (design.weights[:, None] * features).T @ features
-    third, fourth = full[:size, size:] / weight**2, full[size:, size:] / weight**3
+    features = np.concatenate([rest, products - weights @ products], axis=1)
+    # Of the mean of `weight` samples: third cumulants fall with its square, fourth ones with its cube. Eq. 11.9.
+    full = share * (weights[:, None] * features).T @ features
     pairs = covariance[np.ix_(one, one)] * covariance[np.ix_(other, other)]
     pairs += covariance[np.ix_(one, other)] * covariance[np.ix_(other, one)]
+    full[:size] /= weight
+    full[size:] /= weight**2
+    full[:, size:] /= weight
+    full[size:, size:] += (weight - 1) / weight**3 * pairs
     mean = covariance[one, other]
-    fourth += (weight - 1) / weight**3 * (pairs + np.outer(mean, mean)) - np.outer(mean, mean) / weight**2
     deviations = np.sqrt(covariance.diagonal() / weight)
     unit = np.maximum(deviations, first.rounding)
     allowed = settings.tolerance * unit[one] * unit[other]
     rounding = SLACK * pilot.precision * (unit[one] * unit[other]) + first.rounding[one] * first.rounding[other]
     rounding += np.sqrt(first.unseen[one] * first.unseen[other])
-    together = np.block([[covariance / weight, third], [third.T, fourth]])
     floor = np.concatenate([0.01 * first.allowed, np.maximum(0.01 * allowed, rounding)])
     return replace(
         first,
         center=moments.mean.ravel(),
         target=np.concatenate([np.zeros(size), mean / weight]),
-        covariance=together + np.diag(floor**2),
+        covariance=full + np.diag(floor**2),
         allowed=np.concatenate([first.allowed, allowed]),
         rounding=np.concatenate([first.rounding, rounding]),
         ready=np.zeros(len(floor)),
         second=True,
         assumes=f"the exact second and fourth moments of {estimator!r}",
     )
+
+
+def _nodes(estimator: Estimator, problem: Problem) -> tuple[Array, Array, float]:
+    """Rows (N, d) and weights for fourth moments, and a factor for what they may miss.
+
+    A design where it is good; beyond three axes of noise it is coarse, and every z has its share of random rows.
+    """
+    q, size = problem.q, problem.gradient.size
+    design = exact.design(estimator, q, limit=NODES)
+    if design.error < COARSE:
+        return np.asarray(estimator(q, problem.f, design.noise)).reshape(-1, size), design.weights, 1.0
+    parts = factors(q)
+    z, log_probs = configurations(parts, np.arange(count(parts)))
+    probs = np.exp(log_probs)
+    many = max(1, STRATIFIED // len(z))
+    rng = np.random.default_rng(0)
+    noise = estimator.draw_noise(q, many * len(z), rng)
+    noise[0] = q.noise_given(np.repeat(z, many, axis=0), noise[0])
+    rows = np.asarray(estimator(q, problem.f, noise)).reshape(-1, size)
+    return rows, np.repeat(probs / many, many), MARGIN
+
+
+def _scatter_note(covariance: Array, scatter: Array, estimator: Estimator) -> tuple[str, ...]:
+    """Say if the pilot scatters more than the named estimator may."""
+    whiten = Evidence(covariance).whiten
+    ratio = float(np.linalg.eigvalsh(whiten.T @ scatter @ whiten).max())
+    if ratio < SCATTERED:
+        return ()
+    return (f"the pilot scatters {ratio:.1f} times as much as {estimator!r} does: is that the estimator?",)
 
 
 def _less(rows: Array, center: Array) -> Array:

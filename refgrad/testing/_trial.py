@@ -13,7 +13,8 @@ import numpy as np
 from refgrad.distributions._array import Array
 from refgrad.testing._battery import COMPARED, generator_fault, lag_evidence, not_finite, repeated_rows, usable
 from refgrad.testing._court import DEPENDENT, Court, Sums, still_fixed
-from refgrad.testing._expected import Expected, Settings, facts_of
+from refgrad.testing._expected import Expected, Settings
+from refgrad.testing._facts import facts_of
 from refgrad.testing._sampler import Batch, Source
 from refgrad.testing.problems import Problem
 from refgrad.testing.state import Saved
@@ -73,7 +74,8 @@ class Pilot:
         for number, batch in enumerate((self.first, self.second)):
             if found := not_finite(batch, f"call {number}"):
                 return found
-        found = generator_fault(self.first, self.second, self.again, alpha)
+        rounding = expected.rounding[: len(expected.center)]
+        found = generator_fault(self.first, self.second, self.again, rounding, alpha)
         if found := found or repeated_rows(self.first, self.second, expected.log_most, alpha):
             return found
         return dependence(self.first.rows, self.second.rows, court)
@@ -132,6 +134,8 @@ def _heard(
             continue
         if number == done - 1:  # the last call that is in the sums already
             before = source.draw(count, MAIN + number).rows
+            if saved:
+                saved.expect(before)
         else:
             if time.monotonic() - began > limits.max_seconds:
                 reason = f"the time is spent: {limits.max_seconds:g} s allowed {number} of the calls"
@@ -146,7 +150,7 @@ def _heard(
             )
             before = batch.rows
             if saved and whole:
-                saved.keep(number + 1, sums, now=look)
+                saved.keep(number + 1, sums, batch.rows, now=look)
         if look:
             outcome, reason = court.judge(sums, last=sums.evidence.n == available)
             if limits.progress is not None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from refgrad.distributions._array import Array
 from refgrad.testing._battery import Products
 
 if TYPE_CHECKING:
@@ -87,17 +88,33 @@ class Saved:
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ValueError(f"{self.path} needs the sums of a check, but holds something else: {error!r}") from error
 
-    def keep(self, calls: int, sums: Sums, now: bool) -> None:
-        """Write the sums after so many calls, at once or when the last writing is a while ago."""
+    def expect(self, rows: Array) -> None:
+        """See that the last call, made again, gives the rows that are in the sums.
+
+        Raises
+        ------
+        ValueError
+            If not.
+        """
+        if self.checks[self.identity["problem"]]["last call"] != _digest(rows):
+            raise ValueError(
+                f"{self.path} cannot be gone on from: the sampler gives other rows in a call that is made again; one "
+                "with a state of its own has to begin anew"
+            )
+
+    def keep(self, calls: int, sums: Sums, rows: Array, now: bool) -> None:
+        """Write the sums after so many calls, and the rows of the last, at once or when that was long ago."""
         if not now and time.monotonic() - self.written < SECONDS:
             return
         arrays = {"total": sums.evidence.total, "squares": sums.evidence.squares, "fixed": sums.fixed}
         for name in PRODUCTS:
             arrays |= {f"{name}_{f.name}": getattr(getattr(sums, name), f.name) for f in fields(Products)}
+        self.checks = _read(self.path)  # another process may have written about another problem
         self.checks[self.identity["problem"]] = {
             "identity": self.identity,
             "calls": calls,
             "n": sums.evidence.n,
+            "last call": _digest(rows),
             "sums": {name: [x.hex() for x in np.ravel(value).tolist()] for name, value in arrays.items()},
         }
         _write(self.path, self.checks)

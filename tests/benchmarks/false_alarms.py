@@ -22,7 +22,7 @@ from refgrad.cli._output import print_table, written
 from refgrad.estimators import ConstantBaseline, Estimator, MovingAverageBaseline, MuProp, Rebar, Reinforce
 from refgrad.objectives import Interacting, SquaredError, Table
 from refgrad.testing import Problem, built_in, check_unbiased, standard_problems
-from refgrad.testing._expected import facts_of
+from refgrad.testing._facts import facts_of
 from refgrad.testing._sampler import Source
 from refgrad.testing._trial import calls
 

@@ -33,7 +33,7 @@ from refgrad.testing import (
     mistakes,
     standard_problems,
 )
-from refgrad.testing._expected import facts_of
+from refgrad.testing._facts import facts_of
 
 ALPHA = 1e-9  # the default
 BUDGETS = {0.1: 1_000_000, 0.03: 4_000_000, 0.01: 20_000_000}  # tolerance and most samples: at most half the bias

@@ -46,7 +46,7 @@ class TestRight:
             sums(judge, 10).evidence, n=n, total=0 * judge.expected.allowed, squares=0 * judge.expected.covariance
         )
         assert not evidence.within(judge.expected.allowed, judge.settings.log_limit).all()
-        later = replace(evidence, n=2 * n)
+        later = replace(evidence, n=4 * n + 1000)
         assert later.within(judge.expected.allowed, judge.settings.log_limit).all()
 
     def test_not_while_a_component_that_is_off_may_still_vary(self):

@@ -43,7 +43,8 @@ def outcome_on_the_path(problem, estimator, bias, n, power, alpha):
     delta, covariance = bias * problem.gradient.ravel(), expected.covariance
     total = n * delta - norm.ppf(power) * np.sqrt(n) * delta / np.sqrt(delta @ np.linalg.solve(covariance, delta))
     evidence = Evidence(covariance, n, total, n * (covariance + np.outer(delta, delta)))
-    sums = Sums(evidence, Sharing(*np.zeros((3, delta.size))), np.full(delta.size, np.nan))
+    nothing = Products(*np.zeros((3, delta.size)))
+    sums = Sums(evidence, nothing, nothing, np.full(delta.size, np.nan))
     return Court(problem, expected, settings, 1).judge(sums, last=False)[0]
 
 

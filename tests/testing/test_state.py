@@ -226,3 +226,18 @@ def test_a_mutant_that_rounds_the_sums_is_seen(path, monkeypatch):
 
     monkeypatch.setattr(state.Saved, "restore", rounded)
     assert check_unbiased(samplers.reinforce, TOY, state=path, **LONG).to_dict() != whole.to_dict()
+
+
+def test_a_sampler_with_a_state_of_its_own_is_not_gone_on_from(path):
+    class Average:
+        baseline = 0.0
+
+        def __call__(self, problem, n, rng):
+            z = samplers.draw(problem, n, rng)
+            values, baseline = problem.f(z), self.baseline
+            self.baseline = 0.9 * baseline + 0.1 * values.mean()
+            return samplers.times(problem, values - baseline, problem.q.score(z))
+
+    check_unbiased(Average(), OTHER, state=path, **LONG | {"max_samples": 30_000})
+    with pytest.raises(ValueError, match="the sampler gives other rows in a call that is made again"):
+        check_unbiased(Average(), OTHER, state=path, **LONG)
