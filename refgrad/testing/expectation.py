@@ -211,7 +211,7 @@ def _weighted_rounding(
     """Weighted sums of the rounding of the rows; of many nodes some, those that carry weight or variance."""
     chosen, share = np.arange(len(weights)), np.ones(len(weights))
     if len(weights) > SHAKEN:
-        squares = weights * (rest**2).sum(axis=1)
+        squares = weights * ((rest / (np.abs(rest).max() or 1.0)) ** 2).sum(axis=1)
         probs = weights / weights.sum() + squares / (squares.sum() or 1.0)
         probs /= probs.sum()
         chosen = np.random.default_rng(0).choice(len(weights), SHAKEN, p=probs)
@@ -295,9 +295,10 @@ def _too_coarse(bench: Bench, covariance: bool, tolerance: float) -> str:
         what, error, size = "covariance", errors[1], bench.size[1]
     else:
         return ""
+    share = f"{error / size:.1%}" if error < size else f"{error / size:.1e} times"
     return (
         f"{len(bench.weights):,} nodes are too few for this problem: the {what} is that of {bench.estimator!r} to "
-        f"{error:.1e}, {error / size:.1%} of its size; allow more nodes by limit"
+        f"{error:.1e}, {share} of its size; allow more nodes by limit"
     )
 
 
