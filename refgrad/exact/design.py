@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Design", "design"]
 
 LIMIT = 2**18
+FARTHEST = 60.0  # -log p up to which a rule is stretched: its weights vanish beyond
 GOAL = 1e-10
 REACH = 42.0  # of a trapezoid, for the likely values
 STEPS = (0.5, 0.35, 0.25, 0.18, 0.125, 0.09, 0.06)
@@ -128,7 +129,7 @@ def design(estimator: "Estimator", q: Distribution, *, limit: int = LIMIT, goal:
 def _ladders(plan: Plan, limit: int) -> Iterator[Iterator[Rule]]:
     """Rules of growing accuracy: Gauss for mild logits, a trapezoid for extreme ones, beyond three axes a lattice."""
     rare = max(-part.log_probs.min() for part in plan.parts)
-    stretch = max(1.0, rare / 6)
+    stretch = max(1.0, min(rare, FARTHEST) / 6)
     if plan.axes == 0:
         yield iter([single()])
     elif plan.axes <= 3:
@@ -157,7 +158,9 @@ def _climbed(estimator: "Estimator", plan: Plan, rules: Iterator[Rule], limit: i
         rounding = 64 * np.finfo(float).eps
         if plan.axes == 0:
             return Design(noise, weights, rounding)
-        error = np.inf if before is None else np.abs(now - before).max() / scale + rounding
+        difference = np.inf if before is None else np.abs(now - before).max() / scale
+        # Two rules that both miss a cell agree: what the weights lack of one is an error too.
+        error = max(difference, abs(weights.sum() - 1)) + rounding
         before, chosen = now, Design(noise, weights, float(error))
         if error <= goal:
             break

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from refgrad import Bernoulli, Categorical, exact
-from refgrad.estimators import GumbelSoftmax, Reinforce
+from refgrad.estimators import GumbelSoftmax, Rebar, Reinforce
 from refgrad.exact import Design
 from refgrad.objectives import Interacting
 
@@ -68,3 +68,12 @@ def test_too_large():
         ValueError, match=r"a design for Reinforce\(\) needs 1,024 evaluations, more than the limit of 100"
     ):
         exact.design(Reinforce(), Bernoulli(np.zeros(10)), limit=100)
+
+
+@pytest.mark.parametrize("estimator", [GumbelSoftmax(0.5), Rebar(0.5)], ids=repr)
+def test_the_error_bounds_what_the_weights_lack(estimator):
+    """Logits hundreds apart: a lattice that reached for the rarest value would have no weight at all."""
+    q = Categorical([[380.0, -0.5, -380.0, 0.25], [-700.5, -699.0, -700.0, -701.25]])
+    found = exact.design(estimator, q, limit=2**14)
+    assert abs(found.weights.sum() - 1) <= found.error
+    assert found.weights.sum() > 0.5
