@@ -76,4 +76,4 @@ def test_the_error_bounds_what_the_weights_lack(estimator):
     q = Categorical([[380.0, -0.5, -380.0, 0.25], [-700.5, -699.0, -700.0, -701.25]])
     found = exact.design(estimator, q, limit=2**14)
     assert abs(found.weights.sum() - 1) <= found.error
-    assert found.weights.sum() > 0.5
+    assert found.error > 0.1  # eight axes are too many for so few nodes, and it says so
