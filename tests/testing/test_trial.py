@@ -1,7 +1,6 @@
 """One check from the pilot to the verdict: what is called, in what order, and what bounds it."""
 
 import numpy as np
-import pytest
 
 from refgrad.testing import check_unbiased, standard_problems
 from refgrad.testing._court import EARLIEST
@@ -78,8 +77,3 @@ def test_options_that_bound_change_no_bit():
     plain = check_unbiased(samplers.reinforce, PAIR)
     bounded = check_unbiased(samplers.reinforce, PAIR, max_seconds=1e9, progress=lambda n, e: None)
     assert plain.to_dict() == bounded.to_dict()
-
-
-@pytest.mark.parametrize("seed", [0, 1])
-def test_seeds(seed):
-    assert check_unbiased(samplers.reinforce, PAIR, seed=seed).seed == seed
