@@ -120,6 +120,12 @@ class TestGoalsThatAreMissed:
 
     def test_statistics_that_cost_too_much(self, load):
         module = load("cost")
-        run = {"problem": "any", "estimator": "any", "n": 100, "cpu": (1.0, 0.05), "wall": (1.0, 0.2)}
-        assert module.summary([run])["held"]
-        assert not module.summary([{**run, "cpu": (1.0, 0.5)}] * 2 + [run])["held"]
+        short = {"n": 100, "cpu": (1.0, 0.5), "wall": (1.0, 0.5)}
+        cheap = {"n": 300, "cpu": (3.0, 0.6), "wall": (3.0, 0.6)}
+        dear = {"n": 300, "cpu": (3.0, 0.9), "wall": (3.0, 0.9)}
+        runs = [{"problem": "any", "estimator": "any", "short": short, "long": long} for long in (cheap, dear, dear)]
+        found = module.summary(runs[:1])
+        assert found["held"]
+        assert found["ratio"] == pytest.approx(0.05)
+        assert found["whole ratio"] == pytest.approx(0.5)
+        assert not module.summary(runs)["held"]
