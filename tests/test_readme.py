@@ -23,7 +23,7 @@ def my_code(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     source = block("python", "# my_code.py")
     (tmp_path / "my_code.py").write_text(source)
-    (right,) = re.findall(r"`(\(problem\.f\(z\)\.sum\(.*?/ 3)`", README)
+    (right,) = re.findall(r"`problem\.f\(z\) - (\(problem\.f\(z\)\.sum\(.*?/ 3)`", README)
     (tmp_path / "fixed.py").write_text(source.replace("problem.f(z).mean(axis=1, keepdims=True)", right))
     return tmp_path
 

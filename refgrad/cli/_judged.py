@@ -32,6 +32,8 @@ def verify_judged(options: argparse.Namespace, report: dict[str, Any]) -> int:
     """Fill the report, print the verdicts, and return the exit status."""
     estimator = load_estimator(options.estimator) if options.estimator else None
     check = _chosen(options.check, estimator)
+    if check in {"expectation", "pathwise"} and (options.rows or options.state):
+        raise LoadError(f"--check {check} takes no samples, and no --rows or --state")
     problems = [p for p in standard_problems(options.family) if not estimator or p.family in estimator.claims.families]
     code = load_sampler(options.target)
     if check == "moments":

@@ -7,6 +7,7 @@ from typing import Any
 from refgrad.cli._judged import CHECKS, verify_judged
 from refgrad.cli._table import verify_built_in
 from refgrad.testing._expected import Settings
+from refgrad.testing.loading import LoadError
 
 __all__ = ["add_to"]
 
@@ -76,4 +77,9 @@ def add_to(commands: Any) -> None:
 def _verify(options: argparse.Namespace, report: dict[str, Any]) -> int:
     """Fill the report, and return the exit status."""
     Settings(options.tolerance, options.alpha, options.max_samples)
-    return verify_judged(options, report) if options.target else verify_built_in(options, report)
+    if options.target is not None:
+        return verify_judged(options, report)
+    given = [name for name in ("estimator", "check", "rows", "probs", "loss", "state") if getattr(options, name)]
+    if given:
+        raise LoadError(f"--{given[0]} needs a SAMPLER, file.py:name or pkg.module:name")
+    return verify_built_in(options, report)

@@ -143,7 +143,7 @@ def suggestion(c: float, error: float) -> str:
     low, high = c - WIDTH * error, c + WIDTH * error
     found = []
     if high >= 0.5 and low < 1:
-        text = "(m - 1)/m: each sample is in the mean of m samples that is its baseline"
+        text = "(m - 1)/m, as if each sample were in the mean of m samples that is its baseline"
         found.append(_whole(_inverse(1 - low), _inverse(1 - c), _inverse(1 - high), text))
     if low <= 0.5 and c > 0:
         found.append(_whole(_inverse(high), _inverse(c), _inverse(low), "1/m: a mean over m where a sum was meant"))

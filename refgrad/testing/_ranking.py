@@ -198,7 +198,8 @@ def _in_order(found: list[Cause], plain: list[Cause], samples: list[Sample]) -> 
             groups[-1].append(cause)
         else:
             groups.append([cause])
-    together = [_group(sorted(group, key=lambda cause: cause.mistake)) for group in groups]
+    # A relaxation before a slip in it that these samples do not show.
+    together = [_group(sorted(g, key=lambda c: (c.mistake, "a bias by design" not in c.text))) for g in groups]
     best = max(cause.score for cause in together + plain)
     order = sorted(together + plain, key=lambda cause: -cause.score)
     order = [c for c in order if c.score >= best + np.log(ALPHA) or c.name == "exact-gradient"]

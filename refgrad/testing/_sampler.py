@@ -85,6 +85,10 @@ class Batch:
     used: bool
 
 
+class OutOfTimeError(Exception):
+    """No more calls may begin."""
+
+
 class Source:
     """A sampler on a problem: every call has a generator of its own, which follows from the seed and its number.
 
@@ -110,6 +114,7 @@ class Source:
             raise ValueError(f"seed needs to be a whole number of at least 0, but is {seed!r}")
         self.sampler, self.problem, self.seed, self.form = sampler, problem, int(seed), form or Form()
         self.name = getattr(sampler, "__name__", type(sampler).__name__)
+        self.deadline = np.inf  # of `time.monotonic`, after which no call begins
         self._warned = False
 
     def draw(self, n: int, *call: int, again: bool = False) -> Batch:
@@ -152,6 +157,8 @@ class Source:
 
     def _call(self, n: int, rng: np.random.Generator, where: str) -> Any:
         began = time.monotonic()
+        if began > self.deadline:
+            raise OutOfTimeError
         try:
             returned = self.sampler(self.problem, n, rng)
         except (Exception, SystemExit) as error:
@@ -193,10 +200,8 @@ def read(
         raise TypeError(
             f"{where} needs to return numbers, but returned a tensor that requires grad; return it detached"
         )
-    if hasattr(returned, "cpu"):
-        returned = returned.cpu()
     try:
-        estimates = np.asarray(returned)
+        estimates = np.asarray(returned.cpu() if hasattr(returned, "cpu") else returned)
     except Exception as error:
         kind = type(returned).__name__
         raise TypeError(f"{where} needs to return real numbers, but returned a {kind}: {error}") from error

@@ -15,7 +15,7 @@ from refgrad.testing._battery import COMPARED, generator_fault, lag_evidence, no
 from refgrad.testing._court import DEPENDENT, Court, Sums, still_fixed
 from refgrad.testing._expected import Expected, Settings
 from refgrad.testing._facts import facts_of
-from refgrad.testing._sampler import Batch, Source
+from refgrad.testing._sampler import Batch, OutOfTimeError, Source
 from refgrad.testing.problems import Problem
 from refgrad.testing.state import Saved
 from refgrad.testing.verdict import Verdict
@@ -99,7 +99,14 @@ def trial(source: Source, settings: Settings, expect: Expect, limits: Limits) ->
     if size < 2:
         raise ValueError(f"max_samples needs to allow 40 rows, but {settings.max_samples} allows {20 * size} and a few")
     facts_of(source.problem)  # before the sampler can touch the problem
-    pilot = Pilot.draw(source, size)
+    source.deadline = began + limits.max_seconds
+    try:
+        pilot = Pilot.draw(source, size)
+    except OutOfTimeError:
+        nothing = Batch(np.zeros((0, source.problem.gradient.size)), float(np.finfo(float).eps), used=True)
+        court = Court(source.problem, expect(source.problem, nothing, settings, weight), settings, weight)
+        reason = f"the time is spent: {limits.max_seconds:g} s did not allow a pilot of 3 x {size} calls"
+        return court.verdict("undecided", reason, Sums.begin(court.expected), source.seed, battery=True)
     court = Court(source.problem, expect(source.problem, pilot.both, settings, weight), settings, weight)
     expected = court.expected
     sums = Sums.begin(expected)
@@ -111,7 +118,7 @@ def trial(source: Source, settings: Settings, expect: Expect, limits: Limits) ->
     sums = replace(sums, fixed=still_fixed(sums.fixed, expected.features(pilot.both.rows)))
     saved = Saved.open(limits.state, source, court, pilot.both) if limits.state is not None else None
     available = settings.max_samples // weight - 2 * size
-    verdict = _heard(source, court, pilot, sums, available, limits, saved, began)
+    verdict = _heard(source, court, pilot, sums, available, limits, saved)
     return replace(verdict, notes=verdict.notes + pilot.notes())
 
 
@@ -123,7 +130,6 @@ def _heard(
     available: int,
     limits: Limits,
     saved: Saved | None,
-    began: float,
 ) -> Verdict:
     """Call and look until something is decided."""
     outcome, reason, fault = None, "", None
@@ -137,10 +143,11 @@ def _heard(
             if saved:
                 saved.expect(before)
         else:
-            if time.monotonic() - began > limits.max_seconds:
+            try:
+                batch = source.draw(count, MAIN + number)
+            except OutOfTimeError:
                 reason = f"the time is spent: {limits.max_seconds:g} s allowed {number} of the calls"
                 break
-            batch = source.draw(count, MAIN + number)
             twin = before if sums.evidence.n == LATE + LARGE else None
             if fault := fault_of(batch, twin, court, MAIN + number):
                 break

@@ -142,6 +142,7 @@ def _products(rows: Array) -> Array:
 def log_mixture(n: int, total: Array, squares: Array) -> float:
     """Log of the mean of e(c), for rows whose covariance is the identity: Eq. 11.3."""
     roots, axes = np.linalg.eigh((squares + 2 * n * np.eye(len(total))) / 3)
+    roots = np.maximum(roots, 0.0)  # negative by rounding alone
     along = (axes.T @ total) ** 2
     c = MIXTURE[:, None]
     logs = (along / (c + roots) - np.log1p(roots / c)).sum(axis=1) / 2

@@ -372,6 +372,19 @@ class TestChecks:
         assert f"--check {check} needs --estimator NAME" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("option", [["--rows", "4"], ["--state", "x"], ["--probs"], ["--check", "unbiased"]])
+def test_options_of_a_sampler_without_one(option, capsys):
+    assert run(*option) == 2
+    assert f"{option[0]} needs a SAMPLER" in capsys.readouterr().err
+    assert run("", *option) == 2
+    assert "needs to be given as file.py:name" in capsys.readouterr().err
+
+
+def test_no_samples_are_drawn_on_explicit_noise(capsys):
+    assert run("mine.py:on_noise", "--estimator", "Rebar", "--check", "pathwise", "--rows", 4) == 2
+    assert "--check pathwise takes no samples" in capsys.readouterr().err
+
+
 class TestState:
     def test_goes_on(self, capsys):
         said = ["mine.py:right", "--family", "bernoulli", "--state", "state.json"]
@@ -390,7 +403,7 @@ class TestState:
 
 def test_time_is_bounded(capsys):
     assert run("mine.py:right", "--family", "bernoulli", "--max-seconds", "1e-9") == 3
-    assert "the time is spent: 1e-09 s allowed 0 of the calls" in capsys.readouterr().out
+    assert "the time is spent: 1e-09 s did not allow a pilot" in capsys.readouterr().out
 
 
 def test_help_has_examples(capsys):

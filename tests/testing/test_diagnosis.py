@@ -195,7 +195,7 @@ class TestWithoutACatalogue:
         [
             (-1.001, 0.001, "wrong sign, or a loss was taken for f"),
             (0.0, 0.01, "mean zero"),
-            (0.7501, 0.001, "(m - 1)/m: each sample is in the mean of m samples that is its baseline, m = 4"),
+            (0.7501, 0.001, "(m - 1)/m, as if each sample were in the mean of m samples that is its baseline, m = 4"),
             (0.3334, 0.001, "1/m: a mean over m where a sum was meant, m = 3"),
             (2.0, 0.01, "counted twice"),
             (5.002, 0.01, "m: a sum over m where a mean was meant, m = 5"),

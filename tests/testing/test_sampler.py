@@ -219,6 +219,15 @@ def test_what_is_array_like_is_read():
         assert batch.rows.dtype == np.float64
 
 
+def test_a_tensor_without_numbers():
+    class Meta:
+        def cpu(self):
+            raise NotImplementedError("no data")
+
+    with pytest.raises(TypeError, match="needs to return real numbers, but returned a Meta: no data"):
+        Source(lambda p, n, rng: Meta(), PAIR).draw(3, 0)
+
+
 def test_a_buffer_that_is_overwritten_is_copied():
     buffer = np.zeros((5, 2))
 

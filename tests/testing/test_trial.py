@@ -68,9 +68,15 @@ def test_the_truth_is_looked_up_before_the_sampler_is_asked():
 def test_time_is_bounded(monkeypatch):
     clock = iter(np.arange(0.0, 1e6, 1.0))
     monkeypatch.setattr("refgrad.testing._trial.time.monotonic", lambda: next(clock))
-    verdict = check_unbiased(samplers.reinforce, PAIR, max_seconds=5)
+    verdict = check_unbiased(samplers.reinforce, PAIR, max_seconds=50)
     assert verdict.outcome == "undecided"
-    assert verdict.reason.startswith("the time is spent: 5 s allowed ")
+    assert verdict.reason.startswith("the time is spent: 50 s allowed ")
+    began = next(clock)
+    verdict = check_unbiased(lambda p, n, rng: samplers.reinforce(p, n, rng).mean(axis=0), PAIR, max_seconds=20, rows=4)
+    assert verdict.outcome == "undecided"
+    assert verdict.n == 0
+    assert verdict.reason.startswith("the time is spent: 20 s did not allow a pilot of 3 x 1024 calls")
+    assert next(clock) < began + 40
 
 
 def test_options_that_bound_change_no_bit():
