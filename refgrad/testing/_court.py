@@ -15,7 +15,7 @@ from refgrad.testing.evidence import MEAN_SHARE, OTHER_SHARE, Evidence
 from refgrad.testing.problems import Problem
 from refgrad.testing.verdict import Verdict
 
-EARLIEST = 20_480  # samples before "right", if there are as many: a small bias has a chance to show
+EARLIEST = 32_768  # samples before "right", if there are as many: a small bias has a chance to show
 DEPENDENT = (
     "shared noise, a chain, or antithetic or quasi-random numbers? Of such rows a mean over M can be judged: rows=M"
 )

@@ -25,7 +25,7 @@ __all__ = ["Limits", "calls", "trial"]
 PILOT = 2**10  # rows of each of its two calls
 MAIN = 2  # the number of the first call that is not of the pilot
 FIRST = 2**6  # rows at the first look
-LARGE, LATE = 2**13, 2**12  # rows of two calls that are compared, and rows before them
+LARGE, LATE = 2**13, 2**14  # rows of two calls that are compared, and rows before them
 ROWS = 2**15  # most rows asked for in one call
 
 Expect = Callable[[Problem, Batch, Settings, int], Expected]

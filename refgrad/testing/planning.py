@@ -176,7 +176,7 @@ def samples_to_certify(
     int
         Tested samples, as `Verdict.n` counts them, after which the confidence sequence of every component lies within
         the tolerance. Each component has an equal share of `1 - power`, so the probability is higher where they miss
-        together, or one decides. A check that may test more says "right" no sooner than after 20,480.
+        together, or one decides. A check that may test more says "right" no sooner than after 32,768.
 
     Raises
     ------
