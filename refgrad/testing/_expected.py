@@ -176,7 +176,11 @@ def with_moments(problem: Problem, pilot: Batch, settings: Settings, weight: int
         rounding=np.concatenate([first.rounding, rounding]),
         ready=np.zeros(len(floor)),
         second=True,
-        assumes=f"the exact second and fourth moments of {estimator!r}",
+        assumes=(
+            f"the exact second and fourth moments of {estimator!r}"
+            if share == 1
+            else f"the exact second moments of {estimator!r}, and its fourth ones over {len(rows):,} rows"
+        ),
     )
 
 

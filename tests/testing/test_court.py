@@ -132,7 +132,8 @@ class TestSecondMoments:
     def test_the_estimator_itself_is_right(self, estimator):
         verdict = check_moments(lambda p, n, rng: estimator.sample(p.q, p.f, n, rng), PAIR, estimator)
         assert verdict.outcome == "right"
-        assert verdict.assumes == f"the exact second and fourth moments of {estimator!r}"
+        assert verdict.assumes.startswith("the exact second ")
+        assert repr(estimator) in verdict.assumes
         off = np.abs(verdict.covariance - verdict.exact_covariance)
         assert (off < 6.5 * verdict.covariance_error + 1e-12).all()  # false alarms: 1e-9
 
