@@ -8,7 +8,7 @@ from refgrad.testing.expectation import assert_expectation, check_expectation
 from refgrad.testing.mistakes import Mistake, mistakes
 from refgrad.testing.pathwise import assert_pathwise, check_pathwise
 from refgrad.testing.planning import detectable_bias, samples_needed, samples_to_certify
-from refgrad.testing.problems import Problem, exact_problems, standard_problems
+from refgrad.testing.problem import Problem, exact_problems, standard_problems
 from refgrad.testing.verdict import Undecided, Verdict
 
 __all__ = [

@@ -17,7 +17,7 @@ from refgrad.objectives import Interacting
 from refgrad.testing._names import short_name
 from refgrad.testing.built_in import instances
 from refgrad.testing.mistakes import Mistake, mistakes
-from refgrad.testing.problems import Problem
+from refgrad.testing.problem import Problem
 
 __all__ = ["Candidate", "Rehearsal", "candidates", "diagnosis_problems", "known", "rehearsal"]
 

@@ -12,7 +12,7 @@ from refgrad.distributions._array import Array
 from refgrad.testing._battery import Products
 from refgrad.testing._expected import Expected, Settings
 from refgrad.testing.evidence import MEAN_SHARE, OTHER_SHARE, Evidence
-from refgrad.testing.problems import Problem
+from refgrad.testing.problem import Problem
 from refgrad.testing.verdict import Verdict
 
 EARLIEST = 32_768  # samples before "right", if there are as many: a small bias has a chance to show

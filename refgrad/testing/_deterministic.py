@@ -13,7 +13,7 @@ from refgrad.estimators import Estimator
 from refgrad.testing._rounding import FLOAT64, rounding
 from refgrad.testing._sampler import Form, SamplerError, read
 from refgrad.testing.mistakes import Mistake, mistakes
-from refgrad.testing.problems import Problem
+from refgrad.testing.problem import Problem
 
 __all__ = ["Function", "Rows", "at", "check_arguments", "identify", "precision_of", "wrong_numbers"]
 

@@ -15,7 +15,7 @@ from refgrad.testing._battery import usable
 from refgrad.testing._facts import facts_of
 from refgrad.testing._sampler import Batch
 from refgrad.testing.evidence import LEAST, OTHER_SHARE, Evidence
-from refgrad.testing.problems import Problem
+from refgrad.testing.problem import Problem
 
 SLACK = 64  # roundings of an estimate
 RAREST = 1e-4  # share of the rows in which a component that varies at all does

@@ -10,7 +10,7 @@ import numpy as np
 
 from refgrad.distributions._array import Array
 from refgrad.exact._factors import check_count, configurations, count, factors
-from refgrad.testing.problems import Problem
+from refgrad.testing.problem import Problem
 
 MOST = 2**16  # configurations of a problem
 HEAVY = 0.01  # share of the variance that makes an outcome worth waiting for

@@ -12,7 +12,7 @@ from refgrad.distributions._array import Array
 from refgrad.testing._candidates import REFERENCE, STRATIFIED, Candidate, known, rehearsal
 from refgrad.testing._expected import _larger
 from refgrad.testing.evidence import Evidence
-from refgrad.testing.problems import Problem
+from refgrad.testing.problem import Problem
 
 __all__ = ["Expectation", "Sample", "averaged", "common_average", "log_density"]
 

@@ -8,7 +8,7 @@ import numpy as np
 from refgrad import exact
 from refgrad.distributions._array import Array
 from refgrad.estimators import Estimator
-from refgrad.testing.problems import Problem
+from refgrad.testing.problem import Problem
 from refgrad.testing.verdict import _plain
 
 __all__ = ["Job", "Quality", "measure"]

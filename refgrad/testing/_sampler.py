@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from refgrad.distributions._array import Array
-from refgrad.testing.problems import Problem
+from refgrad.testing.problem import Problem
 
 __all__ = ["Batch", "Form", "Sampler", "SamplerError", "Source", "read"]
 

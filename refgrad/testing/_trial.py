@@ -16,7 +16,7 @@ from refgrad.testing._court import DEPENDENT, Court, Sums, still_fixed
 from refgrad.testing._expected import Expected, Settings
 from refgrad.testing._facts import facts_of
 from refgrad.testing._sampler import Batch, OutOfTimeError, Source
-from refgrad.testing.problems import Problem
+from refgrad.testing.problem import Problem
 from refgrad.testing.state import Saved
 from refgrad.testing.verdict import Verdict
 

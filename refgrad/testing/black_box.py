@@ -14,7 +14,7 @@ from refgrad.testing._expected import Settings
 from refgrad.testing._sampler import Form, Sampler, Source
 from refgrad.testing._trial import Limits, trial
 from refgrad.testing.diagnosis import diagnose
-from refgrad.testing.problems import Problem
+from refgrad.testing.problem import Problem
 from refgrad.testing.verdict import Verdict
 
 __all__ = ["assert_moments", "assert_unbiased", "check_moments", "check_unbiased"]

@@ -9,7 +9,7 @@ import numpy as np
 from refgrad import estimators, exact
 from refgrad.distributions._array import Array
 from refgrad.estimators import Estimator
-from refgrad.testing.problems import Problem, exact_problems
+from refgrad.testing.problem import Problem, exact_problems
 
 __all__ = ["Row", "classes", "instances", "pairs", "row"]
 

@@ -14,7 +14,7 @@ from refgrad.exact._blocks import run
 from refgrad.testing._names import short_name, short_names
 from refgrad.testing._quality import Job, Quality, measure
 from refgrad.testing.built_in import instances
-from refgrad.testing.problems import Problem
+from refgrad.testing.problem import Problem
 from refgrad.testing.verdict import _plain
 
 if TYPE_CHECKING:

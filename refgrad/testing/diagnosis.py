@@ -14,7 +14,7 @@ from refgrad.testing._fit import Sample, common_average
 from refgrad.testing._patterns import multiple, suggestion
 from refgrad.testing._ranking import ALPHA, Cause, ranked
 from refgrad.testing._sampler import Form, Sampler, Source
-from refgrad.testing.problems import Problem
+from refgrad.testing.problem import Problem
 from refgrad.testing.verdict import _plain
 
 __all__ = ["Cause", "Diagnosis", "diagnose", "diagnosis_problems"]

@@ -14,7 +14,7 @@ from refgrad.estimators import Estimator
 from refgrad.testing._deterministic import Function, Rows, check_arguments, identify, precision_of, wrong_numbers
 from refgrad.testing._rounding import FLOAT32, FLOAT64, apart, rounding
 from refgrad.testing._sampler import Form
-from refgrad.testing.problems import Problem
+from refgrad.testing.problem import Problem
 from refgrad.testing.verdict import Verdict
 
 __all__ = ["assert_expectation", "check_expectation"]

@@ -14,7 +14,7 @@ from refgrad.estimators import Estimator
 from refgrad.testing._deterministic import Function, Rows, at, check_arguments, identify, precision_of, wrong_numbers
 from refgrad.testing._rounding import rounding
 from refgrad.testing._sampler import Form
-from refgrad.testing.problems import Problem, exact_problems, standard_problems
+from refgrad.testing.problem import Problem, exact_problems, standard_problems
 from refgrad.testing.verdict import Verdict
 
 __all__ = ["Case", "assert_pathwise", "cases", "check_pathwise"]

@@ -14,7 +14,7 @@ from refgrad.testing._court import Court
 from refgrad.testing._expected import Expected, Settings, unbiased, with_moments
 from refgrad.testing._sampler import Batch
 from refgrad.testing.evidence import MEAN_SHARE, Evidence
-from refgrad.testing.problems import Problem
+from refgrad.testing.problem import Problem
 
 __all__ = ["detectable_bias", "samples_for_moments", "samples_needed", "samples_to_certify"]
 
