@@ -179,6 +179,8 @@ class Court:
             )
         else:
             mean = error = np.full(len(expected.target), np.nan)
+            high = np.full(len(mean), np.inf)
+            low = -high
             hidden, off = np.full(len(mean), np.inf), np.zeros(len(mean), bool)
         if outcome == "undecided" and n and np.isfinite(hidden).all() and (hidden > expected.allowed).any():
             most = int(np.argmax(hidden / expected.allowed))
@@ -204,6 +206,8 @@ class Court:
             seed=seed,
             off=tuple(self._index(int(j)) for j in np.flatnonzero(off[:size])),
             notes=expected.notes,
+            low=(expected.center + low[:size]).reshape(shape),
+            high=(expected.center + high[:size]).reshape(shape),
             **self._second(mean, error) if expected.second else {},
             **more,
         )

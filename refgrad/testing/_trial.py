@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -134,14 +135,14 @@ def _heard(
     """Call and look until something is decided."""
     outcome, reason, fault = None, "", None
     before = pilot.second.rows
-    done, sums = saved.restore(sums) if saved else (0, sums)
-    for number, (count, look, whole) in enumerate(calls(available)):
-        if number < done - 1:
-            continue
+    done, sums, looks = saved.restore(sums) if saved else (0, sums, [])
+    for number, (count, look, whole) in islice(enumerate(calls(available)), max(done - 1, 0), None):
         if number == done - 1:  # the last call that is in the sums already
             before = source.draw(count, MAIN + number).rows
-            if saved:
-                saved.expect(before)
+            assert saved is not None
+            saved.expect(before)
+            if not look:  # the end of what was allowed then, and no look of the schedule
+                looks = [entry for entry in looks if entry[0] < sums.evidence.n * source.form.weight]
         else:
             try:
                 batch = source.draw(count, MAIN + number)
@@ -156,17 +157,19 @@ def _heard(
                 court.expected.features(batch.rows), court.expected.features(before[:COMPARED]), court.expected
             )
             before = batch.rows
+            if look:
+                looks.append((sums.evidence.n * source.form.weight, court.log_evidence(sums) / float(np.log(10))))
             if saved and whole:
-                saved.keep(number + 1, sums, batch.rows, now=look)
+                saved.keep(number + 1, sums, batch.rows, looks, now=look)
         if look:
             outcome, reason = court.judge(sums, last=sums.evidence.n == available)
             if limits.progress is not None:
-                limits.progress(sums.evidence.n * source.form.weight, court.log_evidence(sums) / float(np.log(10)))
+                limits.progress(*looks[-1])
             if outcome is not None:
                 break
     if fault:
-        return court.verdict("wrong", fault, sums, source.seed, battery=True)
-    return court.verdict(outcome or "undecided", reason, sums, source.seed)
+        return court.verdict("wrong", fault, sums, source.seed, battery=True, history=tuple(looks))
+    return court.verdict(outcome or "undecided", reason, sums, source.seed, history=tuple(looks))
 
 
 def fault_of(batch: Batch, twin: Array | None, court: Court, number: int) -> str | None:

@@ -15,11 +15,13 @@ from refgrad.testing._sampler import Form, Sampler, Source
 from refgrad.testing._trial import Limits, trial
 from refgrad.testing.diagnosis import diagnose
 from refgrad.testing.problem import Problem
+from refgrad.testing.session import judged
 from refgrad.testing.verdict import Verdict
 
 __all__ = ["assert_moments", "assert_unbiased", "check_moments", "check_unbiased"]
 
 
+@judged
 def check_unbiased(  # noqa: PLR0913  (options with a name)
     sampler: Sampler,
     problem: Problem,
@@ -108,6 +110,7 @@ def check_unbiased(  # noqa: PLR0913  (options with a name)
     return _explained(verdict, source, estimator) if causes else verdict
 
 
+@judged
 def check_moments(  # noqa: PLR0913
     sampler: Sampler,
     problem: Problem,

@@ -15,6 +15,7 @@ from refgrad.testing._deterministic import Function, Rows, check_arguments, iden
 from refgrad.testing._rounding import FLOAT32, FLOAT64, apart, rounding
 from refgrad.testing._sampler import Form
 from refgrad.testing.problem import Problem
+from refgrad.testing.session import judged
 from refgrad.testing.verdict import Verdict
 
 __all__ = ["assert_expectation", "check_expectation"]
@@ -28,6 +29,7 @@ NAMED = 512  # nodes on which a known mistake is recognised
 CAUTION = 16  # times the error of the design: a lattice serves code that uses the noise in another way less well
 
 
+@judged
 def check_expectation(  # noqa: PLR0913  (options with a name)
     fn: Function,
     problem: Problem,
@@ -276,6 +278,9 @@ def _judge(bench: Bench, rows: Array, unit: float, covariance: bool, tolerance: 
         causes=causes,
         off=tuple(tuple(map(int, index)) for index in np.argwhere((off[0] > bounds[0]).reshape(shape))),
         notes=notes,
+        low=(given[0] - bounds[0]).reshape(shape),
+        high=(given[0] + bounds[0]).reshape(shape),
+        counted="nodes",
         **(_second(bench, given[1]) if covariance else {}),
     )
 

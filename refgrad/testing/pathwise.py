@@ -15,6 +15,7 @@ from refgrad.testing._deterministic import Function, Rows, at, check_arguments, 
 from refgrad.testing._rounding import rounding
 from refgrad.testing._sampler import Form
 from refgrad.testing.problem import Problem, exact_problems, standard_problems
+from refgrad.testing.session import judged
 from refgrad.testing.verdict import Verdict
 
 __all__ = ["Case", "assert_pathwise", "cases", "check_pathwise"]
@@ -77,6 +78,7 @@ def cases(
         raise ValueError(f"check_pathwise needs a problem, but {estimator!r} takes none; pass problems of its own")
 
 
+@judged
 def check_pathwise(  # noqa: PLR0913
     fn: Function,
     estimator: Estimator,
@@ -250,6 +252,9 @@ def _verdict(found: _Compared, outcome: str, reason: str, n: int, seed: int) -> 
         assumes=f"nothing: {n:,} rows on the noise of the reference",
         seed=seed,
         causes=causes,
+        low=(found.rows[row] - found.bound[row]).reshape(shape),
+        high=(found.rows[row] + found.bound[row]).reshape(shape),
+        counted="rows",
     )
 
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Saved"]
 
+Looks = list[tuple[int, float]]  # samples, and the decimal logarithm of the evidence
+
 FORMAT, VERSION = "refgrad-state", 1
 PRODUCTS = ("sharing", "echo")
 SECONDS = 5.0  # between two writes, where no look asks for one
@@ -72,11 +74,11 @@ class Saved:
             )
         return saved
 
-    def restore(self, begun: Sums) -> tuple[int, Sums]:
-        """How many calls are done, and the sums after them."""
+    def restore(self, begun: Sums) -> tuple[int, Sums, Looks]:
+        """How many calls are done, the sums after them, and what was seen at every look."""
         found = self.checks.get(self.identity["problem"])
         if found is None:
-            return 0, begun
+            return 0, begun, []
         try:
             kept = {name: np.array([float.fromhex(x) for x in values]) for name, values in found["sums"].items()}
             size = len(begun.fixed)
@@ -84,7 +86,8 @@ class Saved:
                 begun.evidence, n=int(found["n"]), total=kept["total"], squares=kept["squares"].reshape(size, size)
             )
             products = {name: _products(name, kept) for name in PRODUCTS}
-            return int(found["calls"]), replace(begun, evidence=evidence, fixed=kept["fixed"], **products)
+            looks = [(int(n), float.fromhex(seen)) for n, seen in found["looks"]]
+            return int(found["calls"]), replace(begun, evidence=evidence, fixed=kept["fixed"], **products), looks
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ValueError(f"{self.path} needs the sums of a check, but holds something else: {error!r}") from error
 
@@ -96,13 +99,13 @@ class Saved:
         ValueError
             If not.
         """
-        if self.checks[self.identity["problem"]]["last call"] != _digest(rows):
+        if self.checks[self.identity["problem"]].get("last call") != _digest(rows):
             raise ValueError(
                 f"{self.path} cannot be gone on from: the sampler gives other rows in a call that is made again; one "
                 "with a state of its own has to begin anew"
             )
 
-    def keep(self, calls: int, sums: Sums, rows: Array, now: bool) -> None:
+    def keep(self, calls: int, sums: Sums, rows: Array, looks: Looks, now: bool) -> None:
         """Write the sums after so many calls, and the rows of the last, at once or when that was long ago."""
         if not now and time.monotonic() - self.written < SECONDS:
             return
@@ -115,6 +118,7 @@ class Saved:
             "calls": calls,
             "n": sums.evidence.n,
             "last call": _digest(rows),
+            "looks": [[n, seen.hex()] for n, seen in looks],
             "sums": {name: [x.hex() for x in np.ravel(value).tolist()] for name, value in arrays.items()},
         }
         _write(self.path, self.checks)

@@ -50,6 +50,15 @@ class Verdict:
         What the problem cannot show, or the check could not do.
     battery : bool
         Decided by what was returned, not by its mean: numbers that are not finite, rows that are not independent.
+    low, high : (*event_shape,) ndarray of float64
+        Interval of the mean of each component, infinite where nothing is known: it misses the true one with probability
+        alpha at most, whenever one stops.
+    history : tuple of (int, float)
+        At every look the number of samples, and the evidence of a bias.
+    check, sampler : str
+        What was asked, `"unbiased"`, `"moments"`, `"expectation"` or `"pathwise"`; and of whom.
+    counted : str
+        What n counts: samples, nodes or rows.
     exact_covariance, covariance, covariance_error : (*event_shape, *event_shape) ndarray of float64, or None
         Where second moments were compared.
     """
@@ -72,6 +81,12 @@ class Verdict:
     off: tuple[tuple[int, ...], ...] = ()
     notes: tuple[str, ...] = ()
     battery: bool = False
+    low: Array | None = None
+    high: Array | None = None
+    history: tuple[tuple[int, float], ...] = ()
+    check: str = ""
+    sampler: str = ""
+    counted: str = "samples"
     exact_covariance: Array | None = None
     covariance: Array | None = None
     covariance_error: Array | None = None
@@ -93,8 +108,7 @@ class Verdict:
         return self
 
     def __str__(self) -> str:
-        what = "samples" if self.alpha else "nodes"
-        lines = [f"{self.outcome}: {self.problem}, {self.n:,} {what}", f"  {self.reason}"]
+        lines = [f"{self.outcome}: {self.problem}, {self.n:,} {self.counted}", f"  {self.reason}"]
         lines += [f"  {'component':<16}{'exact':>13}{'estimate':>13}{'std. error':>13}{'off by':>10}"]
         lines += [self._line(index) for index in np.ndindex(*self.exact.shape)]
         if self.covariance is not None:

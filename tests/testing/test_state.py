@@ -221,11 +221,20 @@ def test_a_mutant_that_rounds_the_sums_is_seen(path, monkeypatch):
     true = state.Saved.restore
 
     def rounded(self, begun):
-        calls, sums = true(self, begun)
-        return calls, replace(sums, evidence=replace(sums.evidence, total=np.float32(sums.evidence.total)))
+        calls, sums, looks = true(self, begun)
+        return calls, replace(sums, evidence=replace(sums.evidence, total=np.float32(sums.evidence.total))), looks
 
     monkeypatch.setattr(state.Saved, "restore", rounded)
     assert check_unbiased(samplers.reinforce, TOY, state=path, **LONG).to_dict() != whole.to_dict()
+
+
+def test_more_samples_give_the_history_of_one_check(path):
+    options = {"tolerance": 0.01, "causes": False}
+    for most in (2**15 + 2**11, 2**18 + 2**15 + 2**11, 400_000):  # the second ends between two looks of the schedule
+        found = check_unbiased(samplers.reinforce, TOY, state=path, max_samples=most, **options)
+    whole = check_unbiased(samplers.reinforce, TOY, max_samples=400_000, **options)
+    assert found.n == whole.n == 400_000 - 2**11
+    assert found.history == whole.history
 
 
 def test_a_sampler_with_a_state_of_its_own_is_not_gone_on_from(path):

@@ -1,0 +1,91 @@
+"""What a test runner tells the checks that run inside it, and what it hears of them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
+from functools import wraps
+from typing import Any, ParamSpec
+
+from refgrad.testing.verdict import Verdict
+
+__all__ = ["Session", "judged", "session"]
+
+P = ParamSpec("P")
+
+
+@dataclass(frozen=True)
+class Session:
+    """Options where a call gives none, and every verdict.
+
+    Parameters
+    ----------
+    options : dict
+        By the name of the option; a check takes those that it has.
+    verdicts : list of Verdict
+        In order.
+    """
+
+    options: dict[str, Any]
+    verdicts: list[Verdict] = field(default_factory=list)
+
+
+_now: ContextVar[Session | None] = ContextVar("refgrad_session", default=None)
+
+
+@contextmanager
+def session(**options: Any) -> Iterator[Session]:
+    """Give the checks inside the block their defaults, and collect their verdicts.
+
+    Parameters
+    ----------
+    **options
+        `alpha`, `seed`, `max_samples`, `tolerance`: taken where a call does not say them itself.
+
+    Yields
+    ------
+    Session
+
+    Notes
+    -----
+    Bound to the context (`contextvars`), so that threads and tasks do not hear each other.
+
+    Examples
+    --------
+    >>> from refgrad.estimators import Reinforce
+    >>> from refgrad.testing import check_unbiased, standard_problems
+    >>> def estimate(problem, n, rng):
+    ...     return Reinforce().sample(problem.q, problem.f, n, rng)
+    >>> with session(seed=7, alpha=1e-6) as heard:
+    ...     verdict = check_unbiased(estimate, standard_problems()[0], alpha=1e-4)
+    >>> print(verdict.seed, verdict.alpha, heard.verdicts == [verdict])
+    7 0.0001 True
+    """
+    begun = Session(options)
+    token = _now.set(begun)
+    try:
+        yield begun
+    finally:
+        _now.reset(token)
+
+
+def judged(check: Callable[P, Verdict]) -> Callable[P, Verdict]:
+    """A check, `check_NAME(fn, ...)`, that a session directs and hears; its verdict says its name and that of fn."""
+    accepted = set(inspect.signature(check).parameters)
+    kind = check.__name__.removeprefix("check_")
+
+    @wraps(check)
+    def heard(*args: P.args, **kwargs: P.kwargs) -> Verdict:
+        now = _now.get()
+        defaults = {name: value for name, value in now.options.items() if name in accepted} if now else {}
+        verdict = check(*args, **defaults | kwargs)
+        code: Any = args[0] if args else next(iter(kwargs.values()))
+        verdict = replace(verdict, check=kind, sampler=getattr(code, "__name__", type(code).__name__))
+        if now:
+            now.verdicts.append(verdict)
+        return verdict
+
+    return heard

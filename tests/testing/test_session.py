@@ -1,0 +1,69 @@
+"""Options that a runner gives, and verdicts that it hears."""
+
+import inspect
+import threading
+
+import pytest
+
+from refgrad.estimators import Reinforce
+from refgrad.testing import assert_unbiased, check_expectation, check_pathwise, check_unbiased, standard_problems
+from refgrad.testing.session import judged, session
+from testing import samplers
+
+TOY, _, PROBLEM = standard_problems("bernoulli")[:3]
+
+
+def on_noise(problem, noise):
+    z = problem.q.sample(noise[0])
+    return problem.f(z)[:, None] * (z - problem.q.probs)
+
+
+def test_options_are_taken_where_the_call_gives_none():
+    with session(alpha=1e-6, seed=3, max_samples=5_000):
+        verdict = check_unbiased(samplers.reinforce, PROBLEM, seed=4)
+    assert (verdict.alpha, verdict.seed) == (1e-6, 4)
+    assert verdict.n <= 5_000
+    assert check_unbiased(samplers.reinforce, PROBLEM).alpha == 1e-9
+
+
+def test_every_check_is_heard_by_its_name():
+    with session() as heard:
+        check_unbiased(samplers.reinforce, TOY, max_samples=1_000)
+        check_expectation(on_noise, PROBLEM, Reinforce())
+        check_pathwise(on_noise, Reinforce(), [PROBLEM])
+        with pytest.raises(AssertionError):
+            assert_unbiased(samplers.wrong_sign, PROBLEM)
+    assert [v.check for v in heard.verdicts] == ["unbiased", "expectation", "pathwise", "unbiased"]
+    assert [v.sampler for v in heard.verdicts] == ["reinforce", "on_noise", "on_noise", "wrong_sign"]
+    assert [v.counted for v in heard.verdicts] == ["samples", "nodes", "rows", "samples"]
+
+
+def test_an_inner_session_hides_the_outer_and_gives_way():
+    with session(seed=1) as outer:
+        with session(seed=2) as inner:
+            assert check_unbiased(samplers.reinforce, TOY, max_samples=1_000).seed == 2
+        assert check_unbiased(samplers.reinforce, TOY, max_samples=1_000).seed == 1
+    assert (len(outer.verdicts), len(inner.verdicts)) == (1, 1)
+
+
+def test_another_thread_is_not_heard():
+    with session() as heard:
+        thread = threading.Thread(target=check_unbiased, args=(samplers.reinforce, TOY), kwargs={"max_samples": 1_000})
+        thread.start()
+        thread.join()
+    assert heard.verdicts == []
+
+
+def test_a_check_that_raises_leaves_nothing():
+    def raises(problem, n, rng):
+        raise KeyError("x")
+
+    with session() as heard, pytest.raises(RuntimeError):
+        check_unbiased(raises, TOY)
+    assert heard.verdicts == []
+
+
+def test_the_wrapper_keeps_the_signature():
+    assert list(inspect.signature(check_unbiased).parameters)[:3] == ["sampler", "problem", "tolerance"]
+    assert inspect.signature(check_unbiased).parameters["alpha"].default == 1e-9
+    assert judged(check_unbiased).__doc__ == check_unbiased.__doc__
