@@ -214,7 +214,7 @@ class TestBrokenStatistics:
             for s in range(20)
         ]
         assert "wrong" not in sound
-        monkeypatch.setattr(_expected, "_larger", lambda first, second: second + 1e-12 * np.eye(len(first)))
+        monkeypatch.setattr(_expected, "larger", lambda first, second: second + 1e-12 * np.eye(len(first)))
         monkeypatch.setattr(_facts.Facts, "ready", lambda self, *_: np.zeros(len(self.answer)))
         broken = [
             check_unbiased(honest, problem, alpha=1e-2, max_samples=20_000, seed=s, causes=False).outcome

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache, lru_cache
-from typing import Any
+from functools import cache
 
 import numpy as np
 
@@ -14,10 +12,11 @@ from refgrad.distributions import Bernoulli, Categorical
 from refgrad.distributions._array import Array
 from refgrad.estimators import Estimator, GumbelSoftmax, Reinforce
 from refgrad.objectives import Interacting
+from refgrad.testing._kept import kept
 from refgrad.testing._names import short_name
 from refgrad.testing.built_in import instances
 from refgrad.testing.mistakes import Mistake, mistakes
-from refgrad.testing.problem import Problem
+from refgrad.testing.problem import Problem, of_family
 
 __all__ = ["Candidate", "Rehearsal", "candidates", "diagnosis_problems", "known", "rehearsal"]
 
@@ -43,13 +42,18 @@ class Candidate:
         return self.estimator.claims.unbiased
 
     @property
+    def by_design(self) -> bool:
+        """Right, and biased."""
+        return not self.bug and not self.unbiased
+
+    @property
     def text(self) -> str:
         """One line."""
         if self.bug and self.unbiased:
             return f"{self.name}: no bias seen, but {self.bug}"
-        if self.bug or self.unbiased:
-            return f"{self.name}: {self.bug or 'no bias seen'}"
-        return f"{self.name}: a bias by design, taken for none"
+        if self.by_design:
+            return f"{self.name}: a bias by design, taken for none"
+        return f"{self.name}: {self.bug or 'no bias seen'}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,26 +115,20 @@ def _like(mistake: Mistake, right: Estimator) -> Mistake | None:
 
 
 def known(candidate: Candidate, problem: Problem) -> exact.Moments | None:
-    """Exact moments, remembered; None where the candidate does not serve, or costs too much."""
-    return _remembered(_moments, candidate, problem)
+    """Exact moments, kept; None where the candidate does not serve, or costs too much."""
+    return _moments(candidate.estimator, problem) if _serves(candidate, problem) else None
 
 
 def rehearsal(candidate: Candidate, problem: Problem) -> Rehearsal | None:
-    """Rows of a candidate, remembered; None where it does not serve."""
-    return _remembered(_rows, candidate, problem)
+    """Rows of a candidate, kept; None where it does not serve."""
+    return _rows(candidate.estimator, problem) if _serves(candidate, problem) else None
 
 
-def _remembered(function: Callable[[Estimator, Problem], Any], candidate: Candidate, problem: Problem) -> Any:
-    if problem.family not in candidate.estimator.claims.families:
-        return None
-    try:
-        hash(candidate.estimator)
-    except TypeError:
-        return function.__wrapped__(candidate.estimator, problem)  # type: ignore[attr-defined]
-    return function(candidate.estimator, problem)
+def _serves(candidate: Candidate, problem: Problem) -> bool:
+    return problem.family in candidate.estimator.claims.families
 
 
-@lru_cache(maxsize=4096)
+@kept(4096)
 def _moments(estimator: Estimator, problem: Problem) -> exact.Moments | None:
     try:
         return exact.moments(estimator, problem.q, problem.f, limit=LIMIT)
@@ -138,7 +136,7 @@ def _moments(estimator: Estimator, problem: Problem) -> exact.Moments | None:
         return None
 
 
-@lru_cache(maxsize=1024)
+@kept(1024)
 def _rows(estimator: Estimator, problem: Problem) -> Rehearsal | None:
     q, rng = problem.q, np.random.default_rng(0)
     noise = estimator.draw_noise(q, REHEARSED, rng)
@@ -178,8 +176,6 @@ def diagnosis_problems(family: str | None = None) -> tuple[Problem, ...]:
     ValueError
         For another family.
     """
-    if family not in {None, "bernoulli", "categorical"}:
-        raise ValueError(f"family needs to be 'bernoulli' or 'categorical', but is {family!r}")
     problems = (
         Problem(Bernoulli([-0.75]), _interacting([3, -8, 5, 6], 1), "one variable"),
         Problem(Bernoulli([-5.0]), _interacting([6, 5, -3, 8], 1), "a rare one"),
@@ -202,7 +198,7 @@ def diagnosis_problems(family: str | None = None) -> tuple[Problem, ...]:
             "two pairs",
         ),
     )
-    return tuple(problem for problem in problems if family in {None, problem.family})
+    return tuple(of_family(problems, family))
 
 
 def _interacting(eighths: list[int], *shape: int) -> Interacting:

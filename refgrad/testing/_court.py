@@ -11,58 +11,15 @@ import numpy as np
 from refgrad.distributions._array import Array
 from refgrad.testing._battery import Products
 from refgrad.testing._expected import Expected, Settings
-from refgrad.testing.evidence import MEAN_SHARE, OTHER_SHARE, Evidence
+from refgrad.testing._schedule import EARLIEST
+from refgrad.testing._sums import Sums
+from refgrad.testing.evidence import MEAN_SHARE, OTHER_SHARE
 from refgrad.testing.problem import Problem
 from refgrad.testing.verdict import Verdict
 
-EARLIEST = 32_768  # samples before "right", if there are as many: a small bias has a chance to show
 DEPENDENT = (
     "shared noise, a chain, or antithetic or quasi-random numbers? Of such rows a mean over M can be judged: rows=M"
 )
-
-
-@dataclass(frozen=True, eq=False)
-class Sums:
-    """All that is kept of the rows so far; it streams, it adds up, and it can be saved.
-
-    Parameters
-    ----------
-    evidence : Evidence
-        Of the features.
-    sharing, echo : Products
-        Within each call; between each call and the one before.
-    fixed : (m,) ndarray of float64
-        Value of a feature that has not varied yet; NaN for one that has.
-    """
-
-    evidence: Evidence
-    sharing: Products
-    echo: Products
-    fixed: Array
-
-    @classmethod
-    def begin(cls, expected: Expected) -> Sums:
-        return cls(Evidence(expected.covariance), Products(), Products(), np.full(len(expected.target), np.inf))
-
-    def add(self, features: Array, before: Array, expected: Expected) -> Sums:
-        """Return the sums with the features (n, m) of one more call; those of the call before are compared."""
-        size = len(expected.center)
-        rows, earlier, whiten = features[:, :size], before[:, :size], expected.whiten
-        return Sums(
-            self.evidence.add(features),
-            self.sharing.within_a_call(rows, whiten),
-            self.echo.between_calls(rows, earlier, whiten),
-            still_fixed(self.fixed, features),
-        )
-
-
-def still_fixed(fixed: Array, features: Array) -> Array:
-    """Values of the features that have not varied with these rows either; NaN of the others, infinite before any."""
-    fixed = np.where(np.isinf(fixed), features[0], fixed)
-    still = np.flatnonzero(~np.isnan(fixed))
-    if len(still):
-        fixed[still] = np.where((features[:, still] == fixed[still]).all(axis=0), fixed[still], np.nan)
-    return fixed
 
 
 @dataclass(frozen=True, eq=False)

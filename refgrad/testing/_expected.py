@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import numpy as np
 
@@ -12,9 +12,11 @@ from refgrad.distributions._array import Array
 from refgrad.estimators import Estimator, Reinforce
 from refgrad.exact._factors import configurations, count, factors
 from refgrad.testing._battery import usable
+from refgrad.testing._covariances import larger, of_a_mean, with_null
 from refgrad.testing._facts import facts_of
+from refgrad.testing._kept import kept
 from refgrad.testing._sampler import Batch
-from refgrad.testing.evidence import LEAST, OTHER_SHARE, Evidence
+from refgrad.testing.evidence import OTHER_SHARE, Evidence
 from refgrad.testing.problem import Problem
 
 SLACK = 64  # roundings of an estimate
@@ -111,11 +113,11 @@ def unbiased(problem: Problem, pilot: Batch, settings: Settings, weight: int = 1
     floor = np.diag(np.maximum(0.01 * allowed, rounding) ** 2)
     if estimator is None:
         seldom = facts.seldom(len(pilot.rows) * weight) / weight
-        covariance = _larger(_larger(reference + floor, seldom), scatter)
+        covariance = larger(larger(reference + floor, seldom), scatter)
         ready = facts.ready(settings.max_samples, settings.log_limit) / weight
         assumes = f"the larger of REINFORCE's exact covariance and that of a pilot of {len(pilot.rows):,} samples"
     else:
-        covariance = _with_null(reference, scatter) + floor
+        covariance = with_null(reference, scatter) + floor
         ready = np.zeros(size)
         assumes = f"the exact covariance of {estimator!r}"
         notes += _scatter_note(covariance, scatter, estimator)
@@ -152,14 +154,7 @@ def with_moments(problem: Problem, pilot: Batch, settings: Settings, weight: int
     rest = rows - weights @ rows
     products = rest[:, one] * rest[:, other]
     features = np.concatenate([rest, products - weights @ products], axis=1)
-    # Of the mean of `weight` samples: third cumulants fall with its square, fourth ones with its cube. Eq. 11.9.
-    full = share * (weights[:, None] * features).T @ features
-    pairs = covariance[np.ix_(one, one)] * covariance[np.ix_(other, other)]
-    pairs += covariance[np.ix_(one, other)] * covariance[np.ix_(other, one)]
-    full[:size] /= weight
-    full[size:] /= weight**2
-    full[:, size:] /= weight
-    full[size:, size:] += (weight - 1) / weight**3 * pairs
+    full = of_a_mean(share * (weights[:, None] * features).T @ features, covariance, (one, other), weight)  # Eq. 11.9
     mean = covariance[one, other]
     deviations = np.sqrt(covariance.diagonal() / weight)
     unit = np.maximum(deviations, first.rounding)
@@ -184,6 +179,7 @@ def with_moments(problem: Problem, pilot: Batch, settings: Settings, weight: int
     )
 
 
+@kept(16)
 def _nodes(estimator: Estimator, problem: Problem) -> tuple[Array, Array, float]:
     """Rows (N, d) and weights for fourth moments, and a factor for what they may miss.
 
@@ -231,41 +227,6 @@ def _covariance(estimator: Estimator, problem: Problem) -> Array:
     return _moments(estimator, problem).covariance.reshape(size, size)
 
 
+@kept(256)
 def _moments(estimator: Estimator, problem: Problem) -> exact.Moments:
-    """Exact moments, kept where the estimator can be a key."""
-    try:
-        return _kept_moments(estimator, problem)
-    except TypeError as error:
-        if "unhashable" not in str(error):
-            raise
-        return exact.moments(estimator, problem.q, problem.f)
-
-
-@lru_cache(maxsize=256)
-def _kept_moments(estimator: Estimator, problem: Problem) -> exact.Moments:
     return exact.moments(estimator, problem.q, problem.f)
-
-
-def _larger(first: Array, second: Array) -> Array:
-    """The least matrix above `first` that is above `second` in every direction where they differ."""
-    # In coordinates where the sum of both is the identity they have the same axes, and shares that add up to one.
-    scale = np.sqrt((first + second).diagonal())
-    roots, axes = np.linalg.eigh((first + second) / np.multiply.outer(scale, scale))
-    roots = np.maximum(roots, LEAST)
-    inverse = axes / np.sqrt(roots) / scale[:, None]
-    shares, turn = np.linalg.eigh(inverse.T @ first @ inverse)
-    turned = scale[:, None] * axes * np.sqrt(roots) @ turn
-    return turned * np.maximum(shares, 1 - shares) @ turned.T
-
-
-def _with_null(reference: Array, scatter: Array) -> Array:
-    """Where the reference does not vary a correct sampler may: there the pilot's covariance stands in.
-
-    What varies there may be correlated with the rest: a covariance [[A, B], [B', C]] is at most (1.1 A, 11 C).
-    """
-    roots, axes = np.linalg.eigh(reference)
-    null = axes[:, roots <= 1e-12 * max(roots.max(), 0)]
-    onto = null @ null.T
-    beside = onto @ scatter @ onto
-    varies = beside.trace() > 1e-12 * reference.trace()
-    return 1.1 * reference + 11 * beside if varies else reference + beside

@@ -10,7 +10,7 @@ import numpy as np
 
 from refgrad.distributions._array import Array
 from refgrad.testing._candidates import REFERENCE, STRATIFIED, Candidate, known, rehearsal
-from refgrad.testing._expected import _larger
+from refgrad.testing._covariances import larger, of_a_mean
 from refgrad.testing.evidence import Evidence
 from refgrad.testing.problem import Problem
 
@@ -135,7 +135,7 @@ class Sample:
         reference = self.expect(REFERENCE)
         if reference is None or not np.isfinite(self.average):
             return np.asarray(seen + ridge)
-        return _larger(averaged(reference, self.average, self.pairs).covariance + ridge, seen)
+        return larger(averaged(reference, self.average, self.pairs).covariance + ridge, seen)
 
     @property
     def noise(self) -> Array:
@@ -185,16 +185,10 @@ def log_density(delta: Array, covariance: Array, n: int, wider: float = 1.0) -> 
 
 
 def averaged(expected: Expectation, k: float, pairs: Any) -> Expectation:
-    """The same of the mean of k rows: third cumulants fall with the square of k, fourth ones with its cube."""
+    """The same of the mean of k rows."""
     if k == 1:
         return expected
-    size = len(expected.mean)
-    covariance, (one, other) = expected.square(pairs), pairs
-    gauss = covariance[np.ix_(one, one)] * covariance[np.ix_(other, other)]
-    gauss += covariance[np.ix_(one, other)] * covariance[np.ix_(other, one)]
-    power = np.concatenate([np.full(size, 0.5), np.full(len(one), 1.5)])
-    together = expected.covariance / k ** np.add.outer(power, power)
-    together[size:, size:] += (k - 1) / k**3 * gauss
+    together = of_a_mean(expected.covariance, expected.square(pairs), pairs, k)
     return Expectation(expected.mean, expected.products / k, together, expected.doubt, expected.wider)
 
 

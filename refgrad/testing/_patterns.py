@@ -11,8 +11,9 @@ import numpy as np
 from refgrad.distributions._array import Array
 from refgrad.testing._fit import Sample
 
-__all__ = ["Pattern", "described", "multiple", "patterns", "suggestion"]
+__all__ = ["EXACT", "Pattern", "described", "multiple", "patterns", "suggestion"]
 
+EXACT = "exact-gradient"
 WIDTH = 3.0  # standard errors within which a number is recognised
 LARGEST = 1000  # m of (m - 1) / m and of 1 / m
 
@@ -41,7 +42,7 @@ def multiple(samples: list[Sample], shares: Any = None) -> tuple[float, float]:
 def patterns(samples: list[Sample]) -> Iterator[Pattern]:
     """The patterns that are tried."""
     gradients = tuple(s.gradient for s in samples)
-    yield Pattern("exact-gradient", "the exact gradient: no bias seen", gradients)
+    yield Pattern(EXACT, "the exact gradient: no bias seen", gradients)
     c, error = multiple(samples)
     if np.isfinite(error):
         text = f"{c:.4g} +- {error:.1g} times the exact gradient{suggestion(c, error)}"

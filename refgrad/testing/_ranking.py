@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -13,7 +13,7 @@ from refgrad.distributions._array import Array
 from refgrad.estimators import Estimator, GumbelSoftmax
 from refgrad.testing._candidates import STRAIGHT, Candidate, at_temperature, candidates, known
 from refgrad.testing._fit import Expectation, Sample, averaged
-from refgrad.testing._patterns import Pattern, described, patterns
+from refgrad.testing._patterns import EXACT, Pattern, described, patterns
 from refgrad.testing.mistakes import mistakes
 
 __all__ = ["ALPHA", "Cause", "ranked"]
@@ -46,6 +46,10 @@ class Cause:
         Others that these samples do not tell from this one.
     mistake : bool
         Whether it is a mistake of the catalogue, or a relaxation with its bias.
+    by_design : bool
+        Whether it is that relaxation.
+    biased : bool
+        Whether its mean is not the exact gradient.
     """
 
     name: str
@@ -55,6 +59,8 @@ class Cause:
     average: int = 1
     alike: tuple[str, ...] = ()
     mistake: bool = False
+    by_design: bool = False
+    biased: bool = True
 
     def __str__(self) -> str:
         return self.text
@@ -116,6 +122,8 @@ class _Track:
             score - parameters * np.log(self.seen[0][0].n) / 2,
             max(k, 1),
             mistake=bool(c.bug) or not c.unbiased,
+            by_design=c.by_design,
+            biased=not c.unbiased,
         )
 
     def near(self) -> bool:
@@ -176,7 +184,13 @@ def _simple(pattern: Pattern, samples: list[Sample]) -> Cause | None:
     if against >= -np.log(ALPHA):
         return None
     score = sum(s.score_of_mean(m) for s, m in zip(samples, pattern.means, strict=True))
-    return Cause(pattern.name, f"{pattern.text} (mean fits)", True, score - pattern.price(samples[0].n))
+    return Cause(
+        pattern.name,
+        f"{pattern.text} (mean fits)",
+        mean_only=True,
+        score=score - pattern.price(samples[0].n),
+        biased=pattern.name != EXACT,
+    )
 
 
 def _told_apart(plain: list[Cause]) -> list[Cause]:
@@ -186,7 +200,7 @@ def _told_apart(plain: list[Cause]) -> list[Cause]:
         if all(cause.score > other.score for other in kept):
             kept.append(cause)
     best = max((cause.score for cause in kept), default=0.0)
-    return [cause for cause in kept if cause.score >= best + np.log(ALPHA) or cause.name == "exact-gradient"]
+    return [cause for cause in kept if cause.score >= best + np.log(ALPHA) or cause.name == EXACT]
 
 
 def _in_order(found: list[Cause], plain: list[Cause], samples: list[Sample]) -> tuple[Cause, ...]:
@@ -199,29 +213,27 @@ def _in_order(found: list[Cause], plain: list[Cause], samples: list[Sample]) -> 
         else:
             groups.append([cause])
     # A relaxation before a slip in it that these samples do not show.
-    together = [_group(sorted(g, key=lambda c: (c.mistake, "a bias by design" not in c.text))) for g in groups]
+    together = [_group(sorted(g, key=lambda c: (c.mistake, not c.by_design))) for g in groups]
     best = max(cause.score for cause in together + plain)
     order = sorted(together + plain, key=lambda cause: -cause.score)
-    order = [c for c in order if c.score >= best + np.log(ALPHA) or c.name == "exact-gradient"]
-    honest = next((cause.score for cause in plain if cause.name == "exact-gradient"), -np.inf)
+    order = [c for c in order if c.score >= best + np.log(ALPHA) or c.name == EXACT]
+    honest = next((cause.score for cause in plain if cause.name == EXACT), -np.inf)
     order = [c for c in order if not (c.mean_only and c.mistake) or c.score > honest + TIED]
     if order[0].mean_only and order[0].mistake:
         near = best - TIED - np.log(samples[0].n)
         order.sort(key=lambda c: not (c.name == "multiple-of-the-gradient" and c.score >= near))
-    last = [cause for cause in order[MOST:] if cause.name == "exact-gradient"]
+    last = [cause for cause in order[MOST:] if cause.name == EXACT]
     return tuple(_relative(cause, best) for cause in order[: MOST - len(last)] + last)
 
 
 def _group(group: list[Cause]) -> Cause:
     first, others = group[0], tuple(cause.name for cause in group[1:])
     text = first.text + (f"; not told apart: {', '.join(others)}" if others else "")
-    return Cause(
-        first.name, text, first.mean_only, group[0].score, first.average, others, all(cause.mistake for cause in group)
-    )
+    return replace(first, text=text, alike=others, mistake=all(cause.mistake for cause in group))
 
 
 def _relative(cause: Cause, best: float) -> Cause:
-    return Cause(cause.name, cause.text, cause.mean_only, cause.score - best, cause.average, cause.alike, cause.mistake)
+    return replace(cause, score=cause.score - best)
 
 
 def _fitted(samples: list[Sample]) -> Iterator[Candidate]:

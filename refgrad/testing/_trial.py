@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -13,21 +13,20 @@ import numpy as np
 
 from refgrad.distributions._array import Array
 from refgrad.testing._battery import COMPARED, generator_fault, lag_evidence, not_finite, repeated_rows, usable
-from refgrad.testing._court import DEPENDENT, Court, Sums, still_fixed
+from refgrad.testing._court import DEPENDENT, Court
 from refgrad.testing._expected import Expected, Settings
 from refgrad.testing._facts import facts_of
 from refgrad.testing._sampler import Batch, OutOfTimeError, Source
+from refgrad.testing._schedule import LARGE, LATE, calls
+from refgrad.testing._sums import Sums, still_fixed
 from refgrad.testing.problem import Problem
 from refgrad.testing.state import Saved
 from refgrad.testing.verdict import Verdict
 
-__all__ = ["Limits", "calls", "trial"]
+__all__ = ["Limits", "trial"]
 
 PILOT = 2**10  # rows of each of its two calls
 MAIN = 2  # the number of the first call that is not of the pilot
-FIRST = 2**6  # rows at the first look
-LARGE, LATE = 2**13, 2**14  # rows of two calls that are compared, and rows before them
-ROWS = 2**15  # most rows asked for in one call
 
 Expect = Callable[[Problem, Batch, Settings, int], Expected]
 
@@ -96,9 +95,11 @@ def dependence(first: Array, second: Array, court: Court) -> str | None:
 def trial(source: Source, settings: Settings, expect: Expect, limits: Limits) -> Verdict:
     """Hold the sampler against what `expect` makes of the problem and a pilot."""
     began, weight = time.monotonic(), source.form.weight
-    size = min(PILOT, settings.max_samples // weight // 20)
+    most = settings.max_samples // weight
+    size = min(PILOT, most // 20)
     if size < 2:
-        raise ValueError(f"max_samples needs to allow 40 rows, but {settings.max_samples} allows {20 * size} and a few")
+        each = f" of {weight:,} samples each" if weight > 1 else ""
+        raise ValueError(f"max_samples needs to allow 40 rows{each}, but {settings.max_samples:,} allows {most}")
     facts_of(source.problem)  # before the sampler can touch the problem
     source.deadline = began + limits.max_seconds
     try:
@@ -179,21 +180,3 @@ def fault_of(batch: Batch, twin: Array | None, court: Court, number: int) -> str
     if twin is not None and len(twin) == len(batch.rows):
         return dependence(twin, batch.rows, court)
     return None
-
-
-def calls(available: int) -> Iterator[tuple[int, bool, bool]]:
-    """Size of each call, whether a look follows, and whether it is not cut short by what is available.
-
-    Looks are at 64 rows, then whenever a quarter has been added (rounded down to a power of two), after each of two
-    equal large calls, and at the end. Sizes are powers of two, and few: code that is compiled for each size is not
-    compiled often.
-    """
-    done, goal, large = 0, FIRST, 2
-    while done < available:
-        size = min(ROWS, goal - done)
-        cut = min(size, available - done)
-        done += cut
-        yield cut, done in (goal, available), cut == size
-        if done == goal:
-            pair, large = done >= LATE and large > 0, large - (done >= LATE)
-            goal += LARGE if pair else 2 ** ((done // 4).bit_length() - 1)

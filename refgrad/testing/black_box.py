@@ -226,6 +226,6 @@ def _explained(verdict: Verdict, source: Source, estimator: Estimator | None) ->
         return verdict
     options = {"estimator": estimator, "seed": source.seed, **vars(source.form)}
     found = diagnose(source.sampler, source.problem.family, **options)
-    if not found.problems or "no bias seen" in found.causes[0].text:  # it shows on this problem alone
+    if not found.problems or not found.causes[0].biased:  # it shows on this problem alone
         found = diagnose(source.sampler, source.problem, **options)
     return replace(verdict, causes=tuple(cause.text for cause in found.causes))

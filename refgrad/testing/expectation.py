@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from refgrad import exact
 from refgrad.distributions._array import Array
 from refgrad.estimators import Estimator
 from refgrad.testing._deterministic import Function, Rows, check_arguments, identify, precision_of, wrong_numbers
+from refgrad.testing._kept import kept
 from refgrad.testing._rounding import FLOAT32, FLOAT64, apart, rounding
 from refgrad.testing._sampler import Form
 from refgrad.testing.problem import Problem
@@ -193,18 +193,10 @@ class Bench:
         return self.design_error[0] + share * mean, self.design_error[1] + share * linear + share**2 * quadratic
 
 
-@lru_cache(maxsize=4)
-def _kept(estimator: Estimator, problem: Problem, limit: int, precision: float) -> Bench:
-    return Bench.of(estimator, problem, limit, precision)
-
-
+@kept(4)
 def _bench(estimator: Estimator, problem: Problem, limit: int, precision: float) -> Bench:
-    """The bench of a problem, which is kept for the next function where the estimator can be compared."""
-    try:
-        hash(estimator)
-    except TypeError:
-        return Bench.of(estimator, problem, limit, precision)
-    return _kept(estimator, problem, limit, precision)
+    """The bench of a problem, kept for the next function."""
+    return Bench.of(estimator, problem, limit, precision)
 
 
 def _weighted_rounding(

@@ -1,6 +1,6 @@
 """Problems with a known answer: a distribution, a function, a name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -121,7 +121,7 @@ def standard_problems(family: str | None = None) -> list[Problem]:
     * *quiet*: f is nearly the inverse of a linear combination of the scores, so REINFORCE hardly varies along it, and a
       variable that is off by 1 % shows within 100,000 samples. The rows of *quiet, shifted* are offset by 18 and -30.
     """
-    return _of_family(
+    return of_family(
         [
             Problem(Bernoulli([0.0]), SquaredError(0.45), "toy"),
             Problem(Bernoulli([-1.5]), SquaredError(0.4), "tilted toy"),
@@ -194,7 +194,7 @@ def exact_problems(family: str | None = None) -> list[Problem]:
     ValueError
         For another family.
     """
-    return _of_family(
+    return of_family(
         [
             Problem(Bernoulli([0.0]), SquaredError(0.45), "toy, t = .45"),
             Problem(Bernoulli([0.0]), SquaredError(0.499), "toy, t = .499"),
@@ -218,7 +218,13 @@ def _table(values: Any, variables: int, categories: int) -> Table:
     return Table(values, event_shape=(variables, categories))
 
 
-def _of_family(problems: list[Problem], family: str | None) -> list[Problem]:
+def check_family(family: str | None) -> None:
+    """Refuse what is no family."""
     if family not in {None, "bernoulli", "categorical"}:
         raise ValueError(f"family needs to be 'bernoulli' or 'categorical', but is {family!r}")
+
+
+def of_family(problems: Iterable[Problem], family: str | None) -> list[Problem]:
+    """Those of a family, or all."""
+    check_family(family)
     return [problem for problem in problems if family in {None, problem.family}]

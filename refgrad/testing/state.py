@@ -22,8 +22,9 @@ from refgrad.distributions._array import Array
 from refgrad.testing._battery import Products
 
 if TYPE_CHECKING:
-    from refgrad.testing._court import Court, Sums
+    from refgrad.testing._court import Court
     from refgrad.testing._sampler import Batch, Source
+    from refgrad.testing._sums import Sums
 
 __all__ = ["Saved"]
 

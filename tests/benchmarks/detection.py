@@ -20,7 +20,8 @@ from refgrad.estimators import ConstantBaseline, Estimator, Rebar, Reinforce
 from refgrad.testing import Problem, check_unbiased, standard_problems
 from refgrad.testing._expected import Settings, unbiased
 from refgrad.testing._sampler import Source
-from refgrad.testing._trial import MAIN, PILOT, calls
+from refgrad.testing._schedule import calls
+from refgrad.testing._trial import MAIN, PILOT
 from refgrad.testing.evidence import MEAN_SHARE, Evidence
 from refgrad.testing.planning import samples_needed
 

@@ -24,7 +24,7 @@ from refgrad.objectives import Interacting, SquaredError, Table
 from refgrad.testing import Problem, built_in, check_unbiased, standard_problems
 from refgrad.testing._facts import facts_of
 from refgrad.testing._sampler import Source
-from refgrad.testing._trial import calls
+from refgrad.testing._schedule import calls
 
 ALPHA = 0.01
 LEVEL = 0.99  # of the limits of a share

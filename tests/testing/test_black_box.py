@@ -13,7 +13,7 @@ from refgrad.testing import (
     check_unbiased,
     standard_problems,
 )
-from refgrad.testing._trial import LARGE, LATE, ROWS, calls
+from refgrad.testing._schedule import LARGE, LATE, ROWS, calls
 from testing import samplers
 
 FAMILIES = ["bernoulli", "categorical"]

@@ -9,9 +9,11 @@ from refgrad import Bernoulli
 from refgrad.estimators import GumbelSoftmax, Rebar, Reinforce
 from refgrad.objectives import Table
 from refgrad.testing import Problem, check_moments, check_unbiased, mistakes, standard_problems
-from refgrad.testing._court import EARLIEST, Court, Sums, still_fixed
+from refgrad.testing._court import Court
 from refgrad.testing._expected import Settings, unbiased
 from refgrad.testing._sampler import Source
+from refgrad.testing._schedule import EARLIEST
+from refgrad.testing._sums import Sums, still_fixed
 from refgrad.testing.evidence import MEAN_SHARE
 from testing import samplers
 

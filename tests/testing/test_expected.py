@@ -9,7 +9,8 @@ from refgrad import Bernoulli, Categorical, exact
 from refgrad.estimators import ConstantBaseline, GumbelSoftmax, Rebar, Reinforce
 from refgrad.objectives import Table
 from refgrad.testing import Problem, check_unbiased, standard_problems
-from refgrad.testing._expected import Settings, _larger, _with_null, unbiased, with_moments
+from refgrad.testing._covariances import larger, with_null
+from refgrad.testing._expected import Settings, unbiased, with_moments
 from refgrad.testing._facts import DEMAND, Facts
 from refgrad.testing._sampler import Batch, Source
 from testing import samplers
@@ -120,10 +121,10 @@ class TestCovariance:
         rng = np.random.default_rng(0)
         for _ in range(20):
             first, second = (a @ a.T for a in rng.normal(size=(2, 3, 3)))
-            both = _larger(first, second)
+            both = larger(first, second)
             assert_above(both, first)
             assert_above(both, second)
-            np.testing.assert_allclose(_larger(first, 0.1 * first), first, rtol=1e-6, atol=1e-6)
+            np.testing.assert_allclose(larger(first, 0.1 * first), first, rtol=1e-6, atol=1e-6)
 
     def test_what_varies_beside_the_reference_is_bounded(self):
         """Whatever the correlation of the two."""
@@ -134,7 +135,7 @@ class TestCovariance:
             )
             mixed[:2, :2] = reference[:2, :2]
             if np.linalg.eigvalsh(mixed).min() > 0:
-                assert_above(_with_null(reference, mixed), mixed)
+                assert_above(with_null(reference, mixed), mixed)
 
 
 class TestSecondMoments:

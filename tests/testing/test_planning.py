@@ -17,8 +17,9 @@ from refgrad.estimators import ConstantBaseline, GumbelSoftmax, MuProp, Reinforc
 from refgrad.objectives import SquaredError, Table
 from refgrad.testing import Problem, check_unbiased, planning, standard_problems
 from refgrad.testing._battery import Products
-from refgrad.testing._court import Court, Sums
+from refgrad.testing._court import Court
 from refgrad.testing._expected import Settings
+from refgrad.testing._sums import Sums
 from refgrad.testing.evidence import Evidence
 from refgrad.testing.planning import detectable_bias, samples_needed, samples_to_certify
 

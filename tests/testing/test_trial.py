@@ -3,8 +3,8 @@
 import numpy as np
 
 from refgrad.testing import check_unbiased, standard_problems
-from refgrad.testing._court import EARLIEST
-from refgrad.testing._trial import LARGE, MAIN, PILOT, calls
+from refgrad.testing._schedule import EARLIEST, LARGE, calls
+from refgrad.testing._trial import MAIN, PILOT
 from testing import samplers
 
 PAIR = standard_problems("bernoulli")[3]

@@ -14,6 +14,7 @@ from refgrad.testing.mistakes import (
     relax,
 )
 from refgrad.testing.mistakes._mistake import Mistake
+from refgrad.testing.problem import check_family
 
 __all__ = ["Mistake", "mistakes"]
 
@@ -37,6 +38,5 @@ def mistakes(family: str | None = None) -> list[Mistake]:
     ValueError
         For another family.
     """
-    if family not in {None, "bernoulli", "categorical"}:
-        raise ValueError(f"family needs to be 'bernoulli' or 'categorical', but is {family!r}")
+    check_family(family)
     return [m for module in MODULES for m in module.MISTAKES if family is None or family in m.families]
