@@ -4,6 +4,8 @@ import sys
 
 import pytest
 
+pytest_plugins = ["pytester"]
+
 
 @pytest.fixture
 def scratch(tmp_path, monkeypatch):

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import refgrad
 from refgrad.cli import compare, verify
-from refgrad.cli._output import USAGE, written
+from refgrad.cli._output import USAGE
+from refgrad.cli._report import reported
 from refgrad.testing.loading import LoadError
 
 __all__ = ["main"]
@@ -31,19 +32,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="The reference for gradient estimators of E_q f(z) with discrete z, and the judge of others.",
     )
     parser.add_argument("--version", action="version", version=f"refgrad {refgrad.__version__}")
-    commands = parser.add_subparsers(required=True, metavar="command")
+    commands = parser.add_subparsers(required=True, metavar="command", dest="command")
     for command in (verify, compare):
         command.add_to(commands)
+    arguments = sys.argv[1:] if arguments is None else arguments
     options = parser.parse_args(arguments)
     try:
-        with written(options.json) as report:
+        with reported(options, arguments) as report:
             try:
                 status: int = options.run(options, report)
             except (LoadError, ValueError) as error:
                 print(f"refgrad: {error}", file=sys.stderr)
                 status, report["error"] = USAGE, str(error)
             report["exit_status"] = status
-            return status
+        sys.stdout.flush()  # here a pipe that is closed can still be told apart
+        return status
+    except (ImportError, LoadError) as error:
+        print(f"refgrad: {error}", file=sys.stderr)
+        return USAGE
     except BrokenPipeError:  # whoever read the output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return USAGE

@@ -1,13 +1,13 @@
 """Somebody's code under `refgrad verify`: a check for each problem, the verdicts as they come, the likely cause."""
 
 import argparse
-import io
-import sys
+import shlex
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
 from typing import Any
 
-from refgrad.cli._output import RIGHT, UNDECIDED, WRONG, rich_package
+from refgrad.cli._output import RIGHT, UNDECIDED, WRONG
+from refgrad.cli._terminal import live, print_overview, print_verdict, said
 from refgrad.estimators import Estimator
 from refgrad.testing import (
     Problem,
@@ -20,6 +20,7 @@ from refgrad.testing import (
     diagnose,
     standard_problems,
 )
+from refgrad.testing.adapters import Subprocess, SubprocessError
 from refgrad.testing.loading import LoadError, load_estimator, load_sampler
 from refgrad.testing.planning import samples_for_moments
 
@@ -35,27 +36,42 @@ def verify_judged(options: argparse.Namespace, report: dict[str, Any]) -> int:
     if check in {"expectation", "pathwise"} and (options.rows or options.state):
         raise LoadError(f"--check {check} takes no samples, and no --rows or --state")
     problems = [p for p in standard_problems(options.family) if not estimator or p.family in estimator.claims.families]
-    code = load_sampler(options.target)
     if check == "moments":
         problems = list(_decidable(problems, options, report))
     report["check"], report["verdicts"] = check, []
     verdicts: list[Verdict] = []
-    with _said(options.target) as quiet:
+    target = options.target or options.program
+    with _code(options) as code, said(target) as quiet:
         for problem in problems:
-            with _live(str(problem)) as progress, _named(options.target), quiet():
+            with live(str(problem)) as progress, _named(target), quiet():
                 verdict = _judge(check, code, problem, estimator, options, progress)
             verdicts.append(verdict)
             report["verdicts"].append(verdict.to_dict())
-            _print_verdict(verdict)
+            print_verdict(verdict)
         if any(v.outcome == "wrong" and not v.battery for v in verdicts) and check in {"unbiased", "moments"}:
             with quiet():
                 found = diagnose(code, options.family, estimator=estimator, seed=options.seed, **_form(options))
             report["diagnosis"] = found.to_dict()
             print(f"\n{found}")
+    print_overview(verdicts)
     outcomes = [verdict.outcome for verdict in verdicts]
     counts = ", ".join(f"{outcomes.count(name)} {name}" for name in ("right", "wrong", "undecided"))
-    print(f"\n{options.target}: {counts}")
+    print(f"\n{target}: {counts}")
     return WRONG if "wrong" in outcomes else UNDECIDED if "undecided" in outcomes else RIGHT
+
+
+@contextmanager
+def _code(options: argparse.Namespace) -> Iterator[Callable[..., Any]]:
+    """The sampler that was named, or the program, which is ended at the end."""
+    if options.program is None:
+        yield load_sampler(options.target)
+        return
+    try:
+        program = Subprocess(shlex.split(options.program), timeout=options.timeout)
+    except (SubprocessError, ValueError) as error:
+        raise LoadError(f"--program {options.program!r}: {error}") from error
+    with program:
+        yield program
 
 
 def _decidable(problems: list[Problem], options: argparse.Namespace, report: dict[str, Any]) -> Iterator[Problem]:
@@ -125,48 +141,3 @@ def _named(target: str) -> Iterator[None]:
             f"{target} fails: {error}\n"
             "  (for code that serves one family only, say --family bernoulli or --family categorical)"
         ) from error
-
-
-@contextmanager
-def _said(target: str) -> Iterator[Callable[[], Any]]:
-    """What the code prints is kept from the report, and its first line is shown at the end."""
-    heard = io.StringIO()
-    try:
-        yield lambda: redirect_stdout(heard)
-    finally:
-        lines = heard.getvalue().splitlines()
-        if lines:
-            print(f"refgrad: {target} printed {len(lines):,} lines, the first: {lines[0][:100]!r}", file=sys.stderr)
-
-
-def _print_verdict(verdict: Verdict) -> None:
-    """One line for what is right, the report for what is not."""
-    off = abs(verdict.estimate - verdict.exact).max()
-    line = f"right: {verdict.problem}, {verdict.n:,} samples, off by {off:.1g}, at most {verdict.certified:.1g}"
-    text = line if verdict.outcome == "right" else str(verdict)
-    rich = rich_package()
-    if rich is None:
-        print(text, flush=True)
-        return
-    color = {"right": "green", "wrong": "bold red", "undecided": "yellow"}[verdict.outcome]
-    outcome, rest = text.split(":", 1)
-    styled = rich.text.Text.assemble((outcome, color), ":" + rest)
-    rich.console.Console(highlight=False, soft_wrap=True).print(styled)
-
-
-@contextmanager
-def _live(title: str) -> Iterator[Any]:
-    """A line on the terminal that is overwritten at every look, and gone at the end."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-
-    def show(n: int, evidence: float) -> None:
-        print(
-            f"\r\033[K{title}: {n:,} samples, evidence of a bias 10^{evidence:.1f}", end="", file=sys.stderr, flush=True
-        )
-
-    try:
-        yield show
-    finally:
-        print("\r\033[K", end="", file=sys.stderr, flush=True)

@@ -1,14 +1,9 @@
-"""What the commands share: exit statuses, tables, bars, and files that are opened before the work."""
+"""What the commands share: exit statuses, tables and bars."""
 
-import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
-
-import refgrad
 
 __all__ = [
     "RIGHT",
@@ -18,10 +13,8 @@ __all__ = [
     "bar",
     "component",
     "print_table",
-    "reserved",
     "rich_package",
     "watched",
-    "written",
 ]
 
 RIGHT, WRONG, USAGE, UNDECIDED = range(4)
@@ -71,31 +64,3 @@ def bar(items: Sequence[Any], what: str) -> Iterable[Any]:
 def watched() -> bool:
     """Whether there is a terminal, and tqdm to show a bar on it."""
     return sys.stderr.isatty() and find_spec("tqdm") is not None
-
-
-@contextmanager
-def written(path: Path | None) -> Iterator[dict[str, Any]]:
-    """A dictionary that is written to a file at the end, if there is one; whether it can be is seen before the work."""
-    report: dict[str, Any] = {"format": "refgrad-report", "version": refgrad.__version__}
-    if path is None:
-        yield report
-        return
-    with reserved(path):
-        yield report
-        path.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n")
-
-
-@contextmanager
-def reserved(path: Path | None) -> Iterator[None]:
-    """Show before the work that a file can be written; what is there already stays until it is replaced."""
-    if path is None:
-        yield
-        return
-    new = not path.exists()
-    path.open("ab").close()
-    try:
-        yield
-    except BaseException:
-        if new:
-            path.unlink()
-        raise

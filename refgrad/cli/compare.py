@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 
 from refgrad.cli._arguments import check_plot, find_problem, moved, read_temperatures
-from refgrad.cli._output import RIGHT, component, print_table, reserved, watched
+from refgrad.cli._output import RIGHT, component, print_table, watched
+from refgrad.cli._report import add_files
 from refgrad.testing import Comparison, compare
 from refgrad.testing._figures import save
 from refgrad.testing._quality import Quality
+from refgrad.testing._reserved import reserved
 from refgrad.testing.comparison import LIMIT, SCALES, TEMPERATURES, Curve
 from refgrad.testing.loading import load_estimator
 
@@ -69,7 +71,7 @@ def add_to(commands: Any) -> None:
     )
     parser.add_argument("--jobs", type=int, metavar="N", help="processes for the curves (default: one a core)")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the curves: .png, .svg or .pdf")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything for machines")
+    add_files(parser)
     parser.set_defaults(run=_compare)
 
 
@@ -80,7 +82,7 @@ def _compare(options: argparse.Namespace, report: dict[str, Any]) -> int:
         problem = moved(problem, options.logits)
     estimators = [load_estimator(text) for text in options.estimator] if options.estimator else None
     temperatures = read_temperatures(options.temperatures) if options.temperatures is not None else TEMPERATURES
-    over = options.over or ("both" if options.plot or options.json else "nothing")
+    over = options.over or ("both" if options.plot or options.json or options.html else "nothing")
     for name in ("limit", "jobs"):
         value = getattr(options, name)
         if value is not None and value < 1:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from refgrad.cli._judged import CHECKS, verify_judged
+from refgrad.cli._report import add_files
 from refgrad.cli._table import verify_built_in
 from refgrad.testing._expected import Settings
 from refgrad.testing.loading import LoadError
@@ -16,7 +17,8 @@ examples:
   refgrad verify                                   every built-in estimator: its worst exact bias
   refgrad verify --all                             on every problem, with the variance
   refgrad verify my_code.py:estimate               your sampler on the standard problems
-  refgrad verify my_code.py:estimate --family bernoulli --json report.json
+  refgrad verify my_code.py:estimate --family bernoulli --json report.json --html report.html
+  refgrad verify --program "julia my_estimator.jl" a program of yours, in any language
   refgrad verify my_torch.py:step --rows 64 --loss one mean over 64 samples a call, of the gradient of -f
   refgrad verify my_pkg.rebar:estimate --estimator "Rebar(temperature=0.5)" --check moments
   refgrad verify my_pkg.rebar:on_noise --estimator "Rebar(temperature=0.5)" --check expectation
@@ -25,7 +27,8 @@ examples:
 a sampler is a function
   estimate(problem, n, rng) -> array of shape (n, *problem.q.event_shape)
 that returns n independent estimates of the gradient of E f(z) in problem.q.logits, with z ~ problem.q and
-f = problem.f, and draws all its randomness from rng, a numpy.random.Generator.
+f = problem.f, and draws all its randomness from rng, a numpy.random.Generator. What a program reads and writes:
+  python -c "import refgrad.testing.adapters as a; help(a.Subprocess)"
 
 for --check expectation and pathwise it is a function of the noise, as the named estimator reads it
   estimate(problem, noise) -> array of shape (n, *problem.q.event_shape), noise (draws, n, *problem.q.event_shape)
@@ -49,8 +52,14 @@ def add_to(commands: Any) -> None:
     verify.add_argument(
         "--all", action="store_true", help="without a sampler: every row, not the worst of each estimator"
     )
-    verify.add_argument("--json", type=Path, metavar="FILE", help="write the verdicts for machines")
+    add_files(verify)
     judged = verify.add_argument_group("with a sampler")
+    judged.add_argument(
+        "--program", metavar="COMMAND", help="in place of SAMPLER: a program in any language, JSON lines over its pipes"
+    )
+    judged.add_argument(
+        "--timeout", type=float, default=60.0, metavar="S", help="for one answer of the program (default: %(default)s)"
+    )
     judged.add_argument("--estimator", metavar="NAME", help="reference: Name or Name(field=value)")
     judged.add_argument(
         "--check",
@@ -77,9 +86,13 @@ def add_to(commands: Any) -> None:
 def _verify(options: argparse.Namespace, report: dict[str, Any]) -> int:
     """Fill the report, and return the exit status."""
     Settings(options.tolerance, options.alpha, options.max_samples)
-    if options.target is not None:
+    if options.target is not None and options.program is not None:
+        raise LoadError(
+            f"verify needs a SAMPLER or a --program, but was given {options.target} and {options.program!r}"
+        )
+    if options.target is not None or options.program is not None:
         return verify_judged(options, report)
     given = [name for name in ("estimator", "check", "rows", "probs", "loss", "state") if getattr(options, name)]
     if given:
-        raise LoadError(f"--{given[0]} needs a SAMPLER, file.py:name or pkg.module:name")
+        raise LoadError(f"--{given[0]} needs a SAMPLER, file.py:name or pkg.module:name, or a --program")
     return verify_built_in(options, report)

@@ -1,16 +1,20 @@
 """What the benchmarks share: their options, their seeds, and work that is spread over processes."""
 
 import argparse
+import json
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+import refgrad
 from refgrad.cli._output import watched
+from refgrad.testing._reserved import reserved
 
 
 def options(description: str, examples: str, quick: str, arguments: Any, **more: dict[str, Any]) -> argparse.Namespace:
@@ -32,6 +36,18 @@ def options(description: str, examples: str, quick: str, arguments: Any, **more:
     if found.seed < 0:
         parser.error(f"--seed needs to be at least 0, but is {found.seed}")
     return found
+
+
+@contextmanager
+def written(path: Path | None) -> Iterator[dict[str, Any]]:
+    """A dictionary that is written to a file at the end, if there is one; whether it can be is seen before the work."""
+    report: dict[str, Any] = {"format": "refgrad-benchmark", "version": refgrad.__version__}
+    if path is None:
+        yield report
+        return
+    with reserved(path):
+        yield report
+        path.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n")
 
 
 def seed_of(*numbers: int) -> int:

@@ -19,9 +19,9 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-from _common import each, options
+from _common import each, options, written
 
-from refgrad.cli._output import print_table, written
+from refgrad.cli._output import print_table
 from refgrad.estimators import Estimator, MuProp, Rebar, Reinforce
 from refgrad.testing import Problem, check_unbiased, standard_problems
 

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from _common import written
 
 from refgrad import exact
-from refgrad.cli._output import print_table, watched, written
+from refgrad.cli._output import print_table, watched
 from refgrad.estimators import ConstantBaseline, Estimator, Rebar, Reinforce
 from refgrad.testing import Problem, check_unbiased, standard_problems
 from refgrad.testing._expected import Settings, unbiased

@@ -14,11 +14,11 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from _common import each, options, seed_of
+from _common import each, options, seed_of, written
 from scipy import signal, stats
 
 from refgrad import Bernoulli, Categorical
-from refgrad.cli._output import print_table, written
+from refgrad.cli._output import print_table
 from refgrad.estimators import ConstantBaseline, Estimator, MovingAverageBaseline, MuProp, Rebar, Reinforce
 from refgrad.objectives import Interacting, SquaredError, Table
 from refgrad.testing import Problem, built_in, check_unbiased, standard_problems

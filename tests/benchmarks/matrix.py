@@ -15,10 +15,10 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from _common import each, options, seed_of
+from _common import each, options, seed_of, written
 
 from refgrad import Bernoulli, exact
-from refgrad.cli._output import print_table, written
+from refgrad.cli._output import print_table
 from refgrad.estimators import Estimator
 from refgrad.exact import Moments
 from refgrad.objectives import Table

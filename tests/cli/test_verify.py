@@ -16,6 +16,7 @@ from refgrad.cli import _judged
 from refgrad.estimators import Reinforce
 from refgrad.testing import built_in, standard_problems
 from refgrad.testing._names import short_names
+from refgrad.testing.report import read
 
 SAMPLERS = """\
 import numpy as np
@@ -169,8 +170,8 @@ def test_code_that_fails_is_a_message(folder, capsys, target, message):
     assert "Traceback" not in error
     assert len(error.splitlines()) <= 3
     assert re.search(message, error), error
-    assert strict("report.json")["exit_status"] == 2
-    assert strict("report.json")["error"] in error
+    assert read("report.json")["exit_status"] == 2
+    assert read("report.json")["error"] in error
 
 
 def test_nan_is_counted(capsys):
@@ -200,10 +201,80 @@ def test_options_that_make_no_sense(capsys, option, value, message):
     assert "Traceback" not in error
 
 
+PROGRAM = """\
+import json, sys
+import numpy as np
+for line in sys.stdin:
+    asked = json.loads(line)
+    rng = np.random.default_rng(asked["seed"])
+    probs = 1 / (1 + np.exp(-np.array(asked["logits"])))
+    z = (rng.random((asked["n"], probs.size)) < probs).astype(int)
+    f = np.array(asked["objective"]["values"])[z @ 2 ** np.arange(probs.size)[::-1]]
+    print(json.dumps({"id": asked["id"], "rows": (float(sys.argv[1]) * f[:, None] * (z - probs)).tolist()}), flush=True)
+"""
+
+
+class TestProgram:
+    @pytest.mark.parametrize(("factor", "status"), [(1.0, 0), (0.5, 1)])
+    def test_is_judged(self, capsys, factor, status):
+        Path("program.py").write_text(PROGRAM)
+        command = f"{sys.executable} program.py {factor}"
+        assert run("--program", command, "--family", "bernoulli", "--max-samples", 500_000) == status
+        assert f"{command}: " in capsys.readouterr().out
+
+    @pytest.mark.parametrize(
+        ("command", "message"),
+        [
+            ("./no-such-program", "does not start: "),
+            ("'unbalanced", "No closing quotation"),
+            ("", "command needs the name of a program"),
+            (f"{sys.executable} -c 'raise SystemExit(3)'", "fails: "),
+        ],
+    )
+    def test_that_fails(self, capsys, command, message):
+        assert run("--program", command, "--family", "bernoulli") == 2
+        error = capsys.readouterr().err
+        assert message in error
+        assert "Traceback" not in error
+
+    def test_that_is_too_late(self, capsys):
+        command = f"{sys.executable} -c 'import time; time.sleep(60)'"
+        assert run("--program", command, "--family", "bernoulli", "--timeout", 0.5) == 2
+        assert "gave no answer within 0.5 s" in capsys.readouterr().err
+
+    def test_beside_a_sampler(self, capsys):
+        assert run("mine.py:right", "--program", "x") == 2
+        assert "needs a SAMPLER or a --program" in capsys.readouterr().err
+
+
 class TestReport:
+    def test_for_people(self):
+        assert run("mine.py:scaled", "--family", "bernoulli", "--html", "report.html", "--json", "report.json") == 1
+        page = Path("report.html").read_text()
+        assert page.startswith("<!doctype html>")
+        assert page.count("<svg") >= 20
+        for problem in standard_problems("bernoulli"):
+            assert str(problem) in page
+        report = read("report.json")
+        assert report["target"] == "mine.py:scaled"
+        assert report["repeat"].startswith("refgrad verify mine.py:scaled --family bernoulli")
+        assert report["options"]["max_seconds"] is None
+        assert [v["check"] for v in report["verdicts"]] == ["unbiased"] * 10
+        assert all(v["history"][-1] == [v["n"], v["evidence"]] for v in report["verdicts"])
+
+    def test_a_page_without_its_packages(self, capsys, monkeypatch):
+        monkeypatch.setitem(sys.modules, "jinja2", None)
+        assert run("mine.py:right", "--html", "report.html") == 2
+        assert "pip install 'refgrad[report]'" in capsys.readouterr().err
+        assert not Path("report.html").exists()
+
+    def test_a_page_that_cannot_be_written(self, capsys):
+        assert run("mine.py:right", "--html", "nowhere/report.html") == 2
+        assert "cannot write nowhere/report.html" in capsys.readouterr().err
+
     def test_of_a_sampler(self):
         assert run("mine.py:scaled", "--family", "categorical", "--json", "report.json", "--seed", 3) == 1
-        report = strict("report.json")
+        report = read("report.json")
         assert report["format"] == "refgrad-report"
         assert report["version"] == refgrad.__version__
         assert report["exit_status"] == 1
@@ -221,13 +292,13 @@ class TestReport:
         assert run("nans.py:f", "--json", "report.json") == 1
         assert all(
             v["estimate"] == [[None] * 3]
-            for v in strict("report.json")["verdicts"]
+            for v in read("report.json")["verdicts"]
             if "K = 3" in v["problem"][-8:] and "D = 1" in v["problem"]
         )
 
     def test_of_the_built_in_estimators(self, capsys):
         assert run("--family", "bernoulli", "--json", "report.json") == 0
-        rows = strict("report.json")["rows"]
+        rows = read("report.json")["rows"]
         assert f"{len(rows)} rows, 0 wrong" in capsys.readouterr().out
         assert {row["verdict"] for row in rows} <= {"unbiased", "biased, as claimed", "unbiased here"}
 
@@ -266,7 +337,7 @@ class TestTable:
     def test_a_line_is_the_worst_of_its_estimator(self, capsys):
         assert run("--family", "bernoulli", "--json", "report.json") == 0
         (line,) = [x for x in capsys.readouterr().out.splitlines() if x.startswith("GumbelSoftmax(temperature=1.0)")]
-        rows = [row for row in strict("report.json")["rows"] if row["estimator"] == "GumbelSoftmax(temperature=1.0)"]
+        rows = [row for row in read("report.json")["rows"] if row["estimator"] == "GumbelSoftmax(temperature=1.0)"]
         worst = max(rows, key=lambda row: np.abs(row["bias"]).max())
         assert worst["problem"] in line
         assert f"{max(worst['bias'], key=abs):.4g}" in line
@@ -322,7 +393,7 @@ def test_a_live_line_on_a_terminal(monkeypatch, capsys):
 def test_the_cause_is_named_at_the_end(capsys):
     assert run("mine.py:scaled", "--family", "bernoulli", "--json", "report.json") == 1
     printed = capsys.readouterr().out
-    found = strict("report.json")["diagnosis"]
+    found = read("report.json")["diagnosis"]
     assert "diagnosis of scaled: 20,000 fresh rows" in printed
     assert found["factor"] == pytest.approx(1.5, abs=6 * found["factor_error"])
     assert found["causes"][0]["text"] in printed
@@ -351,7 +422,7 @@ class TestChecks:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(_judged, "standard_problems", lambda _: patched)
             assert run("mine.py:relaxed", "--estimator", "GumbelSoftmax(temperature=1.0)", "--json", "report.json") == 0
-        report = strict("report.json")
+        report = read("report.json")
         assert report["check"] == "moments"
         assert report["skipped"] == [str(patched[1])]
         assert "skipped: one in a thousand" in capsys.readouterr().out

@@ -1,0 +1,1 @@
+"""Behind `refgrad.pytest_plugin`: nothing here imports NumPy before a test has."""

@@ -1,0 +1,113 @@
+"""In the process that runs the tests: direct the checks of each, hear their verdicts, attach them to its report."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Generator, Mapping
+from typing import Any
+
+import pytest
+
+from refgrad._pytest import _options, _repeat
+from refgrad._pytest._connect import NOW, connect
+from refgrad._pytest._tally import KEPT, Tally, plain
+
+__all__ = ["Listener"]
+
+SHOWN = ("outcome", "check", "sampler", "n", "counted", "evidence", "certified", "alpha", "seed")
+
+NOTHING: dict[str, Any] = {}
+
+_told = pytest.StashKey[dict[str, Any]]()
+_heard = pytest.StashKey[dict[str, Tally]]()
+
+
+class Session:
+    """What `refgrad.testing.session` asks of a session: options, and a place for verdicts."""
+
+    def __init__(self, options: dict[str, Any], verdicts: Tally) -> None:
+        self.options, self.verdicts = options, verdicts
+
+
+class Listener:
+    """Setup, call and teardown of every test are heard, each by itself."""
+
+    def __init__(self, options: _options.Options) -> None:
+        self.options = options
+        connect()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        """Read the markers before a test runs."""
+        try:
+            for item in items:
+                if found := _options.marked(item):
+                    item.stash[_told] = found
+            suite = sys.modules.get(_repeat.SUITE)
+            if suite is not None and any(getattr(item, "module", None) is suite for item in items):
+                suite.refuse(config)
+        except pytest.UsageError as error:
+            if not hasattr(config, "workeroutput"):
+                raise
+            items.clear()
+            config.workeroutput["refgrad_error"] = str(error)  # the controller raises it
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Fixtures are heard."""
+        item.stash[_heard] = {}
+        return (yield from self._hear(item, "setup"))
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
+        """The test is heard."""
+        return (yield from self._hear(item, "call"))
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, object, object]:
+        """The ends of fixtures are heard."""
+        return (yield from self._hear(item, "teardown"))
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Attach what was heard, and to a failure the line that repeats it."""
+        heard = item.stash.get(_heard, {})
+        if call.when == "teardown":
+            item.user_properties += properties(heard)
+        report = yield
+        if call.when in heard and heard[call.when].checks:
+            repeat = _repeat.line(item, self.options, told(item))
+            report.refgrad = heard[call.when].to_dict() | {"repeat": repeat}  # type: ignore[attr-defined]
+        if report.failed and any(tally.checks for tally in heard.values()):
+            repeat = _repeat.line(item, self.options, told(item))
+            report.sections.append(("refgrad", _repeat.section(heard.values(), repeat)))
+        return report
+
+    def _hear(self, item: pytest.Item, when: str) -> Generator[None, object, object]:
+        tally = item.stash[_heard][when] = Tally()
+        token = NOW.set(Session({**self.options.checks, **told(item)}, tally))
+        try:
+            return (yield)
+        finally:
+            NOW.reset(token)
+
+
+def told(item: pytest.Item) -> dict[str, Any]:
+    """What the markers of a test say."""
+    found: dict[str, Any] = item.stash.get(_told, NOTHING)
+    return found
+
+
+def properties(heard: Mapping[str, Tally]) -> list[tuple[str, object]]:
+    """What the junit file carries: the evidence of each verdict that is kept, as compact JSON."""
+    verdicts = [verdict for tally in heard.values() for verdict in tally.verdicts()]
+    found: list[tuple[str, object]] = []
+    for verdict in verdicts[-KEPT:]:
+        fields = verdict.to_dict()
+        shown = plain({name: fields[name] for name in SHOWN})
+        found.append((f"refgrad[{verdict.problem}]", json.dumps(shown, separators=(",", ":"))))
+    omitted = sum(tally.checks for tally in heard.values()) - len(found)
+    return [*found, ("refgrad-omitted", str(omitted))] if omitted else found

@@ -1,0 +1,59 @@
+"""What is kept of the verdicts of one test: counts and sums of all of them, and the last ones whole."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, deque
+from typing import Any
+
+__all__ = ["COUNTS", "KEPT", "Tally", "plain"]
+
+KEPT = 32  # verdicts of a test that are kept whole: so many right ones, and so many that are not
+COUNTS = ("right", "wrong", "undecided", "samples", "statistical", "deterministic")
+
+
+class Tally:
+    """Verdicts as they come. A test under Hypothesis may bring thousands: only the last ones are kept whole.
+
+    Attributes
+    ----------
+    counts : Counter
+        By outcome; `statistical` and `deterministic`, checks that may err by chance and those that cannot; `samples`.
+    alpha : float
+        Sum of the rates over the statistical checks.
+    """
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.alpha = 0.0
+        self._right: deque[tuple[int, Any]] = deque(maxlen=KEPT)
+        self._others: deque[tuple[int, Any]] = deque(maxlen=KEPT)
+
+    @property
+    def checks(self) -> int:
+        """How many there were."""
+        return self.counts["statistical"] + self.counts["deterministic"]
+
+    def append(self, verdict: Any) -> None:
+        """Hear a `Verdict`."""
+        kept = self._right if verdict.outcome == "right" else self._others
+        kept.append((self.checks, verdict))
+        self.counts[verdict.outcome] += 1
+        self.counts["statistical" if verdict.alpha else "deterministic"] += 1
+        self.counts["samples"] += int(verdict.n) if verdict.counted == "samples" else 0
+        self.alpha += float(verdict.alpha)
+
+    def verdicts(self) -> list[Any]:
+        """Those that are kept, in order."""
+        return [verdict for _, verdict in sorted([*self._right, *self._others], key=lambda pair: pair[0])]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what a test report carries from a worker to the controller: JSON's own kinds, nothing else."""
+        kept = self.verdicts()
+        counts = {name: self.counts[name] for name in COUNTS} | {"omitted": self.checks - len(kept)}
+        return plain({"counts": counts, "alpha": self.alpha, "verdicts": [verdict.to_dict() for verdict in kept]})
+
+
+def plain(value: Any) -> Any:
+    """The same in plain Python numbers: what a worker sends may hold no others."""
+    return json.loads(json.dumps(value, default=lambda number: number.item()))

@@ -1,0 +1,104 @@
+"""The outcome of a run: one word, one sentence, counts, and the size of what is wrong."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from refgrad.testing.report._view import headline
+
+__all__ = ["FAILED", "counts_of", "sentence", "size_of_it", "word"]
+
+FAILED = ("failed", "error", "unfinished")  # tests
+
+
+def counts_of(report: Mapping[str, Any]) -> Counter[str]:
+    """Verdicts by outcome; from pytest also those that were not kept."""
+    if "tests" in report:
+        names = ("right", "wrong", "undecided")
+        return Counter({name: sum(test[name] for test in report["tests"].values()) for name in names})
+    return Counter(verdict["outcome"] for verdict in report.get("verdicts", ()))
+
+
+def word(report: Mapping[str, Any]) -> str:
+    """Right, wrong, undecided, failed or nothing; what a test saw and did not fail for does not count against it."""
+    found = counts_of(report)
+    failed = bool(report.get("error"))
+    if "tests" in report:
+        bad = [test for test in report["tests"].values() if test["outcome"] in FAILED]
+        found = Counter({name: sum(test[name] for test in bad) for name in ("wrong", "undecided")})
+        found["right"] = len(report["tests"])
+        failed = failed or bool(bad)
+    elif "rows" in report:
+        found = Counter({"wrong": _not_kept(report), "right": len(report["rows"])})
+    elif "comparison" in report:
+        found["right"] = 1
+    return next((name for name in ("wrong", "undecided") if found[name]), _otherwise(failed, found["right"]))
+
+
+def _otherwise(failed: bool, right: int) -> str:
+    return "failed" if failed else "right" if right else "nothing"
+
+
+def _not_kept(report: Mapping[str, Any]) -> int:
+    """Claims of built-in estimators that do not hold."""
+    return sum(row["verdict"] == "wrong" for row in report["rows"]) + len(report.get("invisible", ()))
+
+
+def sentence(report: Mapping[str, Any]) -> str:
+    """The outcome in one sentence."""
+    if "tests" in report:
+        return _of_tests(report["tests"])
+    if "rows" in report:
+        wrong = _not_kept(report)
+        claims = f"{_many(wrong, 'claim')} {'do' if wrong > 1 else 'does'} not hold" if wrong else "every claim holds"
+        return f"Built-in estimators against the exact answer, {_many(len(report['rows']), 'row')}: {claims}."
+    if "comparison" in report:
+        many = _many(len(report["comparison"]["rows"]), "estimator")
+        return f"Bias against variance of {many} on {report['comparison']['problem']}, computed exactly."
+    return _of_verdicts(counts_of(report), failed=bool(report.get("error")))
+
+
+def _of_verdicts(found: Mapping[str, int], *, failed: bool) -> str:
+    total = sum(found.values())
+    if not total:
+        return "No verdict was reached." if failed else "No check ran."
+    problems = _many(total, "problem")
+    if found["wrong"]:
+        return f"Wrong on {found['wrong']} of {problems}."
+    if found["undecided"]:
+        return f"Undecided on {found['undecided']} of {problems}, and wrong on none. This is not a pass."
+    return f"Right on {'all ' * (total > 1)}{problems}, within the tolerance."
+
+
+def _of_tests(tests: Mapping[str, Any]) -> str:
+    ended = Counter(test["outcome"] for test in tests.values())
+    said = ", ".join(f"{ended[name]} {name}" for name in sorted(ended, key=lambda name: name not in FAILED))
+    bad = [test for test in tests.values() if test["outcome"] in FAILED]
+    undecided = sum(test["undecided"] > 0 and not test["wrong"] for test in bad)
+    claim = f" {_many(undecided, 'test')} failed undecided: no claim that the code is wrong." if undecided else ""
+    return f"{_many(len(tests), 'test')} with checks: {said or 'none ran'}.{claim}"
+
+
+def size_of_it(verdicts: list[Mapping[str, Any]]) -> str:
+    """The wrong verdict that is furthest off, in words; nothing where none is wrong."""
+    wrong = [verdict for verdict in verdicts if verdict["outcome"] == "wrong"]
+    measured = [verdict for verdict in wrong if not verdict.get("battery")]
+    if measured:
+        most = max(measured, key=_relative)
+        return f"{'Furthest off' if len(wrong) > 1 else 'By how much'}: {most['problem']}. {headline(most)}"
+    return f"{wrong[0]['problem']}: {wrong[0]['reason']}." if wrong else ""
+
+
+def _relative(verdict: Mapping[str, Any]) -> float:
+    """The largest deviation over the largest component."""
+    exact, estimate = (np.array(verdict[name], dtype=float) for name in ("exact", "estimate"))
+    off = np.abs(np.nan_to_num(estimate - exact)).max(initial=0.0)
+    return float(off / (np.nan_to_num(np.abs(exact)).max(initial=0.0) or 1.0))
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count:,} {what}{'s' * (count != 1)}"

@@ -1,0 +1,58 @@
+"""Tables of reports that have no verdicts: the built-in estimators, and a comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from refgrad.testing.report._words import component, number
+
+__all__ = ["of_built_in", "of_comparison"]
+
+
+def of_built_in(rows: list[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """One row for each estimator and problem, with its worst component; wrong ones first.
+
+    Parameters
+    ----------
+    rows : list of dict
+        Of a report.
+
+    Returns
+    -------
+    list of dict
+    """
+    table = []
+    for row in sorted(rows, key=lambda row: row["verdict"] != "wrong"):
+        values = {name: np.array(row[name], dtype=float) for name in ("gradient", "bias", "variance", "error")}
+        size = np.abs(values["bias"])
+        size = size if (size > values["error"]).any() else np.abs(values["gradient"])
+        at = np.unravel_index(int(np.argmax(np.nan_to_num(size))), size.shape) if size.size else ()
+        cells = {name: number(float(value[at]) if size.size else None) for name, value in values.items()}
+        names = {name: row[name] for name in ("estimator", "problem", "verdict")}
+        table.append({**names, **cells, "component": component([int(i) for i in at])})
+    return table
+
+
+def of_comparison(comparison: Mapping[str, Any]) -> list[dict[str, str]]:
+    """One row for each estimator, as the comparison orders them.
+
+    Parameters
+    ----------
+    comparison : dict
+        Of a report.
+
+    Returns
+    -------
+    list of dict
+    """
+    names = ("total_bias", "standard_deviation", "ratio", "rms", "crossover")
+    table = []
+    for row in comparison["rows"]:
+        cells = {name: number(row.get(name)) for name in names}
+        share = row.get("relative_bias")
+        cells["relative_bias"] = f"{number(100 * share, 3)} %" if share is not None else number(None)
+        table.append({"name": row["name"], "note": row["note"], "draws": str(row["draws"]), **cells})
+    return table

@@ -1,0 +1,83 @@
+"""Numbers and sizes in words that need no statistics."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+__all__ = ["DASH", "MINUS", "chance", "component", "deviation", "number", "power", "size", "superscript"]
+
+DASH = "\N{EN DASH}"
+MINUS = "\N{MINUS SIGN}"
+RAISED = str.maketrans("-0123456789", "\u207b\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079")
+NEGLIGIBLE = 1e-6  # times a deviation: a share of less is a share of nothing
+TIMES = 10.0  # from here on a share is said as a multiple
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """A number in few digits; a dash for what is not finite."""
+    if value is None or not math.isfinite(value):
+        return DASH
+    if value == 0:
+        return "0"
+    small = 1e-4 <= abs(value) < 10.0**6
+    text = f"{value:.{digits}g}" if small else f"{value:.{digits - 2}e}"
+    if small and "e" in text:
+        text = f"{value:,.0f}"
+    return text.replace("-", MINUS)
+
+
+def deviation(estimate: float | None, exact: float | None) -> str:
+    """How far off: in per cent of the exact value, or in its units where that is zero."""
+    if estimate is None or exact is None:
+        return DASH
+    off = estimate - exact
+    if off == 0:
+        return "0 %"
+    if abs(exact) <= NEGLIGIBLE * abs(off):
+        return f"{off:+.1e}".replace("-", MINUS)
+    share = 100 * off / exact
+    text = f"{share:+.1f}" if 0.1 <= abs(share) < 1e4 else f"{share:+.2g}"
+    return f"{text} %".replace("-", MINUS)
+
+
+def size(estimate: float | None, exact: float | None) -> str:
+    """The same as the end of a sentence."""
+    if estimate is None or exact is None:
+        return "has no estimate"
+    if estimate == exact:
+        return f"agrees: {number(estimate)}"
+    digits = 4 if number(estimate) != number(exact) else 12
+    pair = f"{number(estimate, digits)} instead of {number(exact, digits)}"
+    if abs(exact) <= NEGLIGIBLE * abs(estimate - exact):
+        return f"is not zero: {pair}"
+    ratio = estimate / exact
+    if ratio < 0:
+        return f"has the wrong sign: {pair}"
+    if ratio >= TIMES:
+        return f"is {number(ratio, 3)} times too large: {pair}"
+    share = 100 * abs(ratio - 1)
+    text = f"{share:.1f}" if share >= 0.1 else f"{share:.2g}".replace("-", MINUS)
+    return f"is {text} % too {'large' if ratio > 1 else 'small'}: {pair}"
+
+
+def component(index: Sequence[int]) -> str:
+    """Name a component as Python does."""
+    return f"[{', '.join(map(str, index))}]"
+
+
+def chance(alpha: float) -> str:
+    """A small probability: one in so many."""
+    return f"1 in {1 / alpha:,.0f}" if 1e-12 <= alpha <= 0.1 else f"{alpha:.2g}".replace("-", MINUS)
+
+
+def superscript(exponent: int) -> str:
+    """Ten to a whole power, as the axis of a figure has it."""
+    return "1" if exponent == 0 else "10" + str(exponent).translate(RAISED)
+
+
+def power(exponent: float | None) -> str:
+    """A number by its decimal logarithm, in words."""
+    if exponent is None:
+        return "unbounded"
+    return "less than 1" if exponent < 0 else f"10 to the power {exponent:.1f}"
