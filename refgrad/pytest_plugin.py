@@ -17,12 +17,13 @@ NAME = "refgrad"  # of what is registered: a second copy of this module finds it
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options, and the same ones for the configuration file."""
     group = parser.getgroup("refgrad", "refgrad, checks of gradient estimators")
-    for option in _options.OPTIONS:
+    for flag, metavar, said in _options.OPTIONS:
+        key = _options.key_of(flag)
         try:
-            group.addoption(option.flag, dest=option.key, metavar=option.metavar, default=None, help=option.help)
+            group.addoption(flag, dest=key, metavar=metavar, default=None, help=said)
         except ValueError:  # the options are there: this is a second copy
             return
-        parser.addini(option.key, f"the same as {option.flag}", default=None)
+        parser.addini(key, f"the same as {flag}", default=None)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -100,7 +100,7 @@ def run(pytester):
 
     def runs(tests, *arguments, **files):
         pytester.makepyfile(test_it=tests, **files)
-        return pytester.runpytest_subprocess("-p", "no:cacheprovider", *arguments)
+        return pytester.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:hypothesispytest", *arguments)
 
     return runs
 
@@ -144,7 +144,7 @@ wrong     test_it.py::test_of[half]: rare zero (bernoulli, D = 2), 512 samples, 
 wrong     test_it.py::test_of[gone]: rare zero (bernoulli, D = 2), 0 samples, 1,024 of 1,024 estimates (100.00%) are \
 not finite in call 0; the first, row 0, is [nan, nan]
 undecided test_it.py::test_short: rare zero (bernoulli, D = 2), 900 samples, rare outcomes carry the variance: 16,384 \
-samples are needed, or a named estimator; component (1,) could be off by 0.068, and 0.057 is allowed
+samples are needed, or a named estimator; component [1] could be off by 0.068, and 0.057 is allowed
 wrong     test_it.py::test_fixture: rare zero (bernoulli, D = 2), 512 samples, [1] off by -48.7 %
 2 not right in tests that did not fail: they expect it; -v shows them
 Undecided is no claim that the code is wrong: nothing is shown yet. For more samples: --refgrad-samples."""
@@ -290,7 +290,7 @@ def run_here(pytester):
 
     def runs(tests, *arguments):
         pytester.makepyfile(test_it=tests)
-        return pytester.runpytest_inprocess("-p", "no:cacheprovider", *arguments)
+        return pytester.runpytest_inprocess("-p", "no:cacheprovider", "-p", "no:hypothesispytest", *arguments)
 
     return runs
 
@@ -342,7 +342,7 @@ def test_the_marker():
 def test_the_call():
     assert said(seed=7, alpha=1e-2) == (1e-2, 7)
 
-@pytest.mark.refgrad(seed=8)
+@pytest.mark.refgrad(seed=8, alpha=1e-7)
 class TestNested:
     @pytest.mark.refgrad(alpha=1e-3)
     def test_the_closest_marker_and_the_others(self):
@@ -365,6 +365,17 @@ def test_precedence(run, pytester):
     result = run(OPTIONS, "--refgrad-seed=5", "--strict-markers")
     result.assert_outcomes(passed=6)
     assert "refgrad 0.1.0: alpha 0.0001, seed 5, at most 2,000 samples a check" in result.outlines
+
+
+def test_what_a_marker_says_is_not_said_again_to_repeat(run):
+    tests = PLAIN.replace("def", "import pytest\n@pytest.mark.refgrad(seed=8)\ndef")
+    result = run(tests, "--refgrad-alpha=1e-3", "--refgrad-seed=9")
+    assert "python -m pytest test_it.py::test_it --refgrad-alpha=0.001" in result.outlines
+
+
+def test_between_tests_nobody_listens(run):
+    spy = "from refgrad._session import NOW\ndef pytest_runtest_logfinish():\n    print('HEARS', NOW.get())"
+    assert "HEARS None" in run("def test_plain(): pass", "-s", conftest=spy).stdout.str()
 
 
 def test_markers_select(run):
@@ -464,7 +475,7 @@ MANY = """
 from hypothesis import given, settings, strategies as st
 from samplers import *
 
-usual = settings(max_examples=100, deadline=None, database=None)
+usual = settings(max_examples=100, deadline=None, database=None, derandomize=True)
 
 @usual
 @given(st.integers(0, 10_000))
@@ -479,7 +490,7 @@ def test_falsified(n):
 
 
 def test_hypothesis_brings_many_verdicts_and_few_are_kept(run, pytester):
-    result = run(MANY, "--hypothesis-seed=1", "--junitxml=j.xml", "--refgrad-report=r.json")
+    result = run(MANY, "--junitxml=j.xml", "--refgrad-report=r.json")
     result.assert_outcomes(passed=1, failed=1)
     report = json.loads((pytester.path / "r.json").read_text())
     validate(report)

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from contextlib import ExitStack, suppress
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import refgrad
-from refgrad._pytest import _options, _repeat, _summary
-from refgrad._pytest._record import Record
+from refgrad._pytest import _options
+
+if TYPE_CHECKING:
+    from refgrad._pytest._record import Record
+    from refgrad._pytest._report import File
 
 __all__ = ["Account"]
-
-
-class UnwrittenError(Exception):
-    """The run ended before there was a report."""
 
 
 class Account:
@@ -36,29 +32,12 @@ class Account:
         self._tests: dict[str, Record] = {}
         self.order: dict[str, int] = {}
         self.problem: str | None = None  # of the report, at the end
-        self.written = False
-        self._reserved = ExitStack()
+        self.file: File | None = None
         if options.report is not None:
-            self._reserve(options.report)
-            config.add_cleanup(self._release)
+            from refgrad._pytest import _report  # noqa: PLC0415
 
-    def _reserve(self, file: str) -> None:
-        """See before the run that the report can be written."""
-        _, where = _options.given(self.config, "--refgrad-report")
-        try:
-            from refgrad.testing.report import reserved  # noqa: PLC0415
-
-            self._reserved.enter_context(reserved(Path(file)))
-        except OSError as error:
-            raise pytest.UsageError(f"{where}: cannot write {file}: {error.strerror}") from None
-        except (ImportError, ValueError) as error:
-            raise pytest.UsageError(f"{where}: {error}") from None
-
-    def _release(self) -> None:
-        """Remove a file that was made to see whether it can be, and that nothing was written to."""
-        with suppress(UnwrittenError), self._reserved:
-            if not self.written:
-                raise UnwrittenError
+            self.file = _report.File(options.report, _options.given(config, "--refgrad-report")[1])
+            config.add_cleanup(self.file.release)
 
     @property
     def tests(self) -> dict[str, Record]:
@@ -81,10 +60,12 @@ class Account:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Hear of a phase of a test."""
+        from refgrad._pytest import _record  # noqa: PLC0415  (the plugin is loaded for every run, and used in few)
+
         name = str(report.nodeid)
         if report.when == "setup":
-            self.running[name] = Record()
-        test = self.running.setdefault(name, Record())
+            self.running[name] = _record.Record()
+        test = self.running.setdefault(name, _record.Record())
         test.add(report)
         if any(test.counts.values()):
             self._tests[name] = test
@@ -119,6 +100,8 @@ class Account:
         if not self._tests and self.problem is None:
             return
         terminalreporter.section("refgrad")
+        from refgrad._pytest import _summary  # noqa: PLC0415
+
         for line in _summary.lines(self, terminalreporter.verbosity):
             terminalreporter.line(line)
         if self.problem is not None:
@@ -129,39 +112,10 @@ class Account:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Write the report."""
-        if self.options.report is None or exitstatus == pytest.ExitCode.USAGE_ERROR:
+        if self.file is None or exitstatus == pytest.ExitCode.USAGE_ERROR:
             return
-        from refgrad.testing.report import write  # noqa: PLC0415
+        from refgrad._pytest._report import report_of  # noqa: PLC0415
 
-        try:
-            write(self.report(int(exitstatus)), Path(self.options.report))
-            self.written = True
-        except (OSError, ValueError) as error:
-            self.problem = f"The report was not written to {self.options.report}: {error}"
+        self.problem = self.file.write(report_of(self, int(exitstatus)))
+        if self.problem is not None:
             session.exitstatus = exitstatus or pytest.ExitCode.INTERNAL_ERROR
-
-    def report(self, exitstatus: int) -> dict[str, Any]:
-        """Everything as `refgrad.testing.report` writes it."""
-        from refgrad.testing.report import begin  # noqa: PLC0415
-
-        tests, checks = self.tests, {**_options.DEFAULTS, **self.options.checks}
-        target = {"target": os.environ[_repeat.VARIABLE]} if _repeat.of_suite(self.config) else {}
-        return {
-            **begin("pytest"),
-            **target,
-            "repeat": _repeat.whole(self.config, self.options),
-            "options": checks | self._suite(),
-            "verdicts": [verdict | {"test": name} for name, test in tests.items() for verdict in test.verdicts],
-            "tests": {name: test.to_dict() for name, test in tests.items()},
-            "false_alarms": self.alpha,
-            "exit_status": exitstatus,
-        }
-
-    def _suite(self) -> dict[str, Any]:
-        """Options of the conformance suite, if it ran."""
-        if not self.options.suite:
-            return {}
-        from refgrad.testing._conformance import read_form  # noqa: PLC0415
-
-        texts = {name: text for name, (text, _) in self.options.suite.items()}
-        return {**texts, **vars(read_form(texts.pop("form", "")))}

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Generator, Mapping
 from typing import Any
 
 import pytest
 
-from refgrad._pytest import _options, _repeat
-from refgrad._pytest._connect import NOW, connect
-from refgrad._pytest._tally import KEPT, Tally, plain
+from refgrad._pytest import _options
+from refgrad._pytest._tally import KEPT, Tally, compact
+from refgrad._session import NOW
 
 __all__ = ["Listener"]
 
@@ -35,7 +34,6 @@ class Listener:
 
     def __init__(self, options: _options.Options) -> None:
         self.options = options
-        connect()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -44,7 +42,7 @@ class Listener:
             for item in items:
                 if found := _options.marked(item):
                     item.stash[_told] = found
-            suite = sys.modules.get(_repeat.SUITE)
+            suite = sys.modules.get(_options.SUITE)
             if suite is not None and any(getattr(item, "module", None) is suite for item in items):
                 suite.refuse(config)
         except pytest.UsageError as error:
@@ -78,13 +76,18 @@ class Listener:
         if call.when == "teardown":
             item.user_properties += properties(heard)
         report = yield
-        if call.when in heard and heard[call.when].checks:
-            repeat = _repeat.line(item, self.options, told(item))
-            report.refgrad = heard[call.when].to_dict() | {"repeat": repeat}  # type: ignore[attr-defined]
-        if report.failed and any(tally.checks for tally in heard.values()):
-            repeat = _repeat.line(item, self.options, told(item))
-            report.sections.append(("refgrad", _repeat.section(heard.values(), repeat)))
+        if any(tally.checks for tally in heard.values()):
+            self._attach(item, report, heard)
         return report
+
+    def _attach(self, item: pytest.Item, report: pytest.TestReport, heard: Mapping[str, Tally]) -> None:
+        from refgrad._pytest import _repeat  # noqa: PLC0415  (the plugin is loaded for every run, and used in few)
+
+        repeat = _repeat.line(item, self.options, told(item))
+        if (tally := heard.get(report.when)) is not None and tally.checks:
+            report.refgrad = tally.to_dict() | {"repeat": repeat}  # type: ignore[attr-defined]
+        if report.failed:
+            report.sections.append(("refgrad", _repeat.section(heard.values(), repeat)))
 
     def _hear(self, item: pytest.Item, when: str) -> Generator[None, object, object]:
         tally = item.stash[_heard][when] = Tally()
@@ -107,7 +110,6 @@ def properties(heard: Mapping[str, Tally]) -> list[tuple[str, object]]:
     found: list[tuple[str, object]] = []
     for verdict in verdicts[-KEPT:]:
         fields = verdict.to_dict()
-        shown = plain({name: fields[name] for name in SHOWN})
-        found.append((f"refgrad[{verdict.problem}]", json.dumps(shown, separators=(",", ":"))))
+        found.append((f"refgrad[{verdict.problem}]", compact({name: fields[name] for name in SHOWN})))
     omitted = sum(tally.checks for tally in heard.values()) - len(found)
     return [*found, ("refgrad-omitted", str(omitted))] if omitted else found

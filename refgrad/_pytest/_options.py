@@ -3,43 +3,41 @@
 from __future__ import annotations
 
 import math
-import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
-__all__ = ["DEFAULTS", "DRAWN", "OF_SUITE", "OPTIONS", "Options", "given", "marked", "read", "refused"]
+__all__ = [
+    "DEFAULTS",
+    "DRAWN",
+    "OF_SUITE",
+    "OPTIONS",
+    "SUITE",
+    "Options",
+    "given",
+    "key_of",
+    "marked",
+    "read",
+    "refused",
+]
 
 DEFAULTS: Mapping[str, float] = {"alpha": 1e-9, "seed": 0, "max_samples": 1_000_000}  # of the checks; a test compares
+SUITE = "refgrad.testing.conformance"
 DRAWN = "refgrad_seed"  # of what a worker is given
 FEWEST = 40  # samples with which a check begins
 
 
-@dataclass(frozen=True)
-class Option:
-    """One option of the command line, and of the configuration file under its key."""
-
-    flag: str
-    metavar: str
-    help: str
-
-    @property
-    def key(self) -> str:
-        """As the configuration file has it."""
-        return self.flag.removeprefix("--").replace("-", "_")
-
-
 OPTIONS = (
-    Option("--refgrad-alpha", "RATE", "rate of false verdicts of a check, in (0, 1) (default: 1e-9)"),
-    Option("--refgrad-seed", "N|random", "seed of the checks; random draws one and shows it (default: 0)"),
-    Option("--refgrad-samples", "N", "most samples of a check, at least 40 (default: 1000000)"),
-    Option("--refgrad-report", "FILE", "write the verdicts to FILE, .json for machines or .html for people"),
-    Option("--refgrad-estimator", "NAME", "conformance: the reference, Name or Name(field=value)"),
-    Option("--refgrad-family", "FAMILY", "conformance: only problems of this family, bernoulli or categorical"),
-    Option("--refgrad-form", "WORDS", "conformance: what the sampler returns, loss, probs or rows=M, with commas"),
-    Option("--refgrad-xfails", "FILE", "conformance: lists the tests that are expected to fail, one a line"),
+    ("--refgrad-alpha", "RATE", "rate of false verdicts of a check, in (0, 1) (default: 1e-9)"),
+    ("--refgrad-seed", "N|random", "seed of the checks; random draws one and shows it (default: 0)"),
+    ("--refgrad-samples", "N", "most samples of a check, at least 40 (default: 1000000)"),
+    ("--refgrad-report", "FILE", "write the verdicts to FILE, .json for machines or .html for people"),
+    ("--refgrad-estimator", "NAME", "conformance: the reference, Name or Name(field=value)"),
+    ("--refgrad-family", "FAMILY", "conformance: only problems of this family, bernoulli or categorical"),
+    ("--refgrad-form", "WORDS", "conformance: what the sampler returns, loss, probs or rows=M, with commas"),
+    ("--refgrad-xfails", "FILE", "conformance: lists the tests that are expected to fail, one a line"),
 )
 OF_SUITE = OPTIONS[4:]
 
@@ -71,6 +69,11 @@ class Options:
         return f"alpha {used['alpha']:g}, {seed}, at most {used['max_samples']:,} samples a check"
 
 
+def key_of(flag: str) -> str:
+    """Return the name of an option in the configuration file."""
+    return flag.removeprefix("--").replace("-", "_")
+
+
 def given(config: pytest.Config, flag: str) -> tuple[str | None, str]:
     """The text of an option and where it stands; the command line comes before the configuration file.
 
@@ -79,7 +82,7 @@ def given(config: pytest.Config, flag: str) -> tuple[str | None, str]:
     pytest.UsageError
         If the configuration file has no text.
     """
-    key = flag.removeprefix("--").replace("-", "_")
+    key = key_of(flag)
     text = config.getoption(key, None)
     if text is not None:
         return text, flag
@@ -106,8 +109,7 @@ def read(config: pytest.Config) -> Options:
         if text is None:
             continue
         if name == "seed" and text == "random":
-            worker = getattr(config, "workerinput", {})  # of xdist: its controller has drawn
-            text, drawn = str(worker.get(DRAWN, secrets.randbelow(2**32))), True
+            text, drawn = str(draw(config)), True
         try:
             value: Any = convert(text)
         except ValueError:
@@ -119,11 +121,20 @@ def read(config: pytest.Config) -> Options:
     if report is not None and not report.lower().endswith((".json", ".html")):
         raise pytest.UsageError(f"{where} needs a file that ends with .json or .html, but is {report}")
     suite = {}
-    for option in OF_SUITE:
-        text, where = given(config, option.flag)
+    for flag, _, _ in OF_SUITE:
+        text, where = given(config, flag)
         if text is not None:
-            suite[option.key.removeprefix("refgrad_")] = text, where
+            suite[flag.removeprefix("--refgrad-")] = text, where
     return Options(checks, suite, report, drawn)
+
+
+def draw(config: pytest.Config) -> int:
+    """Draw a seed; to a worker of xdist its controller says the one that it drew."""
+    if hasattr(config, "workerinput"):
+        return int(config.workerinput[DRAWN])
+    from secrets import randbelow  # noqa: PLC0415  (rarely needed)
+
+    return randbelow(2**32)
 
 
 def marked(item: pytest.Item) -> dict[str, Any]:

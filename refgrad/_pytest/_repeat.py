@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from refgrad._pytest import _options
+from refgrad._pytest._options import SUITE
 from refgrad._pytest._tally import Tally
 
-__all__ = ["SUITE", "VARIABLE", "line", "of_suite", "section", "whole"]
+__all__ = ["VARIABLE", "line", "of_suite", "section", "whole"]
 
-SUITE = "refgrad.testing.conformance"
 VARIABLE = "REFGRAD_SAMPLER"
 FLAGS = {"seed": "--refgrad-seed", "alpha": "--refgrad-alpha", "max_samples": "--refgrad-samples"}
 

@@ -6,7 +6,7 @@ import json
 from collections import Counter, deque
 from typing import Any
 
-__all__ = ["COUNTS", "KEPT", "Tally", "plain"]
+__all__ = ["COUNTS", "KEPT", "Tally", "compact", "plain"]
 
 KEPT = 32  # verdicts of a test that are kept whole: so many right ones, and so many that are not
 COUNTS = ("right", "wrong", "undecided", "samples", "statistical", "deterministic")
@@ -56,4 +56,9 @@ class Tally:
 
 def plain(value: Any) -> Any:
     """The same in plain Python numbers: what a worker sends may hold no others."""
-    return json.loads(json.dumps(value, default=lambda number: number.item()))
+    return json.loads(compact(value))
+
+
+def compact(value: Any) -> str:
+    """JSON without spaces, also of NumPy's numbers."""
+    return json.dumps(value, default=lambda number: number.item(), separators=(",", ":"))

@@ -36,11 +36,14 @@ class Moments:
     covariance : (*event_shape, *event_shape) ndarray of float64
     error : (*event_shape,) ndarray of float64
         Bound on the numerical error of the mean and of the variance, from two rules that agree, and rounding.
+    covariance_error : (*event_shape, *event_shape) ndarray of float64
+        The same of the covariance alone.
     """
 
     mean: Array
     covariance: Array
     error: Array
+    covariance_error: Array
 
     @property
     def variance(self) -> Array:
@@ -105,18 +108,18 @@ def moments(
     sums, difference = (_shifted if isinstance(rule, Lattice) else _nested)(totals)
     first, second = sums.first, sums.second
     beyond, missing = (0.0, 0.0) if not isinstance(rule, Trapezoid) else rule.left_out()
-    relative, second_diagonal = ROUNDING + missing, second.diagonal()
-    errors = (
-        difference.first + relative * (sums.absolute + np.abs(center.ravel())) + ULPS * rounding.first,
-        difference.second.diagonal() + relative * second_diagonal + ULPS * rounding.second.diagonal(),
-    )
-    errors = (errors[0] + beyond * totals[-1].largest, errors[1] + beyond * totals[-1].largest ** 2)
-    error = np.maximum(errors[0], errors[1] + 2 * np.abs(first) * errors[0]) + 64 * np.finfo(float).smallest_subnormal
+    relative, largest, deviations = ROUNDING + missing, totals[-1].largest, np.sqrt(second.diagonal())
+    error = difference.first + relative * (sums.absolute + np.abs(center.ravel())) + ULPS * rounding.first
+    error += beyond * largest
+    of_second = difference.second + relative * np.outer(deviations, deviations) + ULPS * rounding.second
+    of_second += beyond * np.outer(largest, largest) + np.outer(np.abs(first), error) + np.outer(error, np.abs(first))
+    least = 64 * np.finfo(float).smallest_subnormal
     shape = q.event_shape
     return Moments(
         mean=center + first.reshape(shape),
         covariance=(second - np.outer(first, first)).reshape(shape + shape),
-        error=error.reshape(shape),
+        error=np.maximum(error, of_second.diagonal()).reshape(shape) + least,
+        covariance_error=of_second.reshape(shape + shape) + least,
     )
 
 

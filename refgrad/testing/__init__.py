@@ -46,5 +46,5 @@ __all__ = [
     "standard_problems",
 ]
 
-if "hypothesis" in sys.modules:  # its entry point could not, since this was not loaded
+if sys.modules.get("hypothesis"):  # its entry point could not, since this was not loaded
     register_types()

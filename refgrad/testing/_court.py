@@ -113,9 +113,9 @@ class Court:
         """What a feature is called in a report."""
         size = len(self.expected.center)
         if feature < size:
-            return f"component {self._index(feature)}"
+            return f"component {list(self._index(feature))}"
         one, other = (int(index[feature - size]) for index in np.triu_indices(size))
-        return f"covariance of {self._index(one)} and {self._index(other)}"
+        return f"covariance of {list(self._index(one))} and {list(self._index(other))}"
 
     def _index(self, component: int) -> tuple[int, ...]:
         return tuple(map(int, np.unravel_index(component, self.problem.gradient.shape)))

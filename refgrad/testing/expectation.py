@@ -160,7 +160,7 @@ class Bench:
         q, f = problem.q, problem.f
         design, moments = exact.design(estimator, q, limit=limit, goal=GOAL), exact.moments(estimator, q, f)
         d, weights = moments.mean.size, design.weights
-        mean, covariance, error = moments.mean.ravel(), moments.covariance.reshape(d, d), moments.error.ravel()
+        mean, covariance = moments.mean.ravel(), moments.covariance.reshape(d, d)
         noise = apart(estimator, q, design.noise, precision)
         rows = np.asarray(estimator(q, f, noise)).reshape(-1, d)
         rest = rows - mean
@@ -177,7 +177,10 @@ class Bench:
             precision=precision,
             exact=(mean, covariance),
             size=(float(absolute.max()) + LEAST, float(spread.max() + CONSTANT * absolute.max() ** 2) + LEAST),
-            design_error=(CAUTION * of_mean + error, CAUTION * of_second + np.add.outer(error, error)),
+            design_error=(
+                CAUTION * of_mean + moments.error.ravel(),
+                CAUTION * of_second + moments.covariance_error.reshape(d, d),
+            ),
             rounding=_weighted_rounding(estimator, problem, noise, weights, rest, precision),
         )
 

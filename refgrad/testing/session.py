@@ -5,11 +5,11 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from functools import wraps
 from typing import Any, ParamSpec
 
+from refgrad._session import NOW
 from refgrad.testing.verdict import Verdict
 
 __all__ = ["Session", "judged", "session"]
@@ -31,9 +31,6 @@ class Session:
 
     options: dict[str, Any]
     verdicts: list[Verdict] = field(default_factory=list)
-
-
-_now: ContextVar[Session | None] = ContextVar("refgrad_session", default=None)
 
 
 @contextmanager
@@ -65,11 +62,11 @@ def session(**options: Any) -> Iterator[Session]:
     7 0.0001 True
     """
     begun = Session(options)
-    token = _now.set(begun)
+    token = NOW.set(begun)
     try:
         yield begun
     finally:
-        _now.reset(token)
+        NOW.reset(token)
 
 
 def judged(check: Callable[P, Verdict]) -> Callable[P, Verdict]:
@@ -79,7 +76,7 @@ def judged(check: Callable[P, Verdict]) -> Callable[P, Verdict]:
 
     @wraps(check)
     def heard(*args: P.args, **kwargs: P.kwargs) -> Verdict:
-        now = _now.get()
+        now = NOW.get()
         defaults = {name: value for name, value in now.options.items() if name in accepted} if now else {}
         verdict = check(*args, **defaults | kwargs)
         code: Any = args[0] if args else next(iter(kwargs.values()))

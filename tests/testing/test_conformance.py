@@ -278,7 +278,7 @@ def suite(pytester, monkeypatch):
     def runs(sampler, *arguments):
         if sampler is not None:
             monkeypatch.setenv("REFGRAD_SAMPLER", sampler)
-        return pytester.runpytest_subprocess("-p", "no:cacheprovider", "--pyargs", SUITE, *arguments)
+        return pytester.runpytest_subprocess("-p", "no:hypothesispytest", "--pyargs", SUITE, *arguments)
 
     return runs
 

@@ -59,7 +59,7 @@ class TestRight:
         assert judge.expected.complete > 100_000
         assert judge.judge(sums(judge, 50_000, nearly), last=True)[0] is None
         outcome, reason = judge.judge(sums(judge, judge.expected.complete, nearly), last=True)
-        assert (outcome, reason) == ("wrong", "component (0,) never varies, and is not the exact gradient")
+        assert (outcome, reason) == ("wrong", "component [0] never varies, and is not the exact gradient")
 
 
 class TestWrong:
@@ -98,7 +98,7 @@ class TestVerdict:
     def test_undecided_says_what_could_hide_where(self):
         verdict = check_unbiased(samplers.reinforce, PAIR, max_samples=30_000, tolerance=0.01)
         assert verdict.outcome == "undecided"
-        assert "; component (1,) could be off by " in verdict.reason
+        assert "; component [1] could be off by " in verdict.reason
         assert verdict.reason.endswith("and 0.0028 is allowed")
         assert verdict.certified > verdict.tolerance
 

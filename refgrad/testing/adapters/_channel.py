@@ -58,8 +58,7 @@ class Channel:
             than `limit` bytes without an end of the line, or anything behind it.
         """
         until = time.monotonic() + seconds
-        while not self._heard and time.monotonic() < until and self._turn(0):
-            pass  # what came since the last answer
+        self._turn(0)  # what came since the last answer
         if self._heard:
             raise ChannelError(f"answered twice, or before it was asked: {_quoted(self._heard)}")
         self._left, searched = memoryview(request), 0

@@ -73,7 +73,7 @@ def element(axes: Any, name: str, title: str, said: str) -> str:
     """
     _finish(axes)
     figure, file = axes.figure, io.StringIO()
-    figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+    figure.savefig(file, format="svg")
     text = file.getvalue()
     body = text[text.index(">", text.index("<svg")) + 1 :].replace("xlink:href=", "href=")
     body = re.sub(r"<metadata>.*?</metadata>|<style[^>]*>.*?</style>|<!--.*?-->", "", body, flags=re.DOTALL)

@@ -105,7 +105,17 @@ def _values(verdict: Mapping[str, Any], index: tuple[int, ...]) -> tuple[float |
 def _off_by(verdict: Mapping[str, Any]) -> str:
     if verdict.get("battery"):
         return DASH
+    if verdict["outcome"] == "right":
+        return _at_most(verdict)
     return deviation(*_values(verdict, tuple(verdict["worst"])))
+
+
+def _at_most(verdict: Mapping[str, Any]) -> str:
+    """What could still hide of something right, in per cent of the largest component."""
+    largest = float(np.abs(np.array(verdict["exact"], dtype=float)).max(initial=0.0))
+    if verdict["certified"] is None or not largest > 0:
+        return f"< {number(verdict['certified'], 2)}"
+    return f"< {number(100 * verdict['certified'] / largest, 2)} %"
 
 
 def _at(values: Any, index: tuple[int, ...]) -> Any:

@@ -48,7 +48,8 @@ def test_what_is_off_is_marked_by_colour_and_by_shape():
     svg = _figures.components(verdict, "v0")
     assert marks(svg) == ["wrong", "right", "wrong"]
     shapes = re.findall(r'<use href="#([^"]+)"[^>]*stroke: var\(--paper\)', svg)
-    assert shapes[0] == shapes[2] != shapes[1]
+    outlines = [re.search(rf'id="{shape}" d="([^"]+)"', svg)[1] for shape in shapes]
+    assert outlines[0] == outlines[2] != outlines[1]
 
 
 def test_an_infinite_interval_has_arrows():
@@ -100,9 +101,10 @@ class TestEveryFigure:
             assert draw(judged("wrong"), "v0") == before
 
     def test_leaves_matplotlib_as_it_was(self, draw):
-        before = dict(mpl.rcParams)
-        draw(judged("wrong"), "v0")
-        assert dict(mpl.rcParams) == before
+        with mpl.rc_context({"font.size": 40}):
+            before = dict(mpl.rcParams)
+            draw(judged("wrong"), "v0")
+            assert dict(mpl.rcParams) == before
         assert "matplotlib.pyplot" not in sys.modules or not mpl.pyplot.get_fignums()
 
     def test_has_ids_of_its_own(self, draw):

@@ -268,13 +268,23 @@ class TestVerdicts:
         assert "The variance of component [0] is 64.4 % too large: " in text
         assert "Covariance pair off by reference estimate std. error [0] and [0] ← worst +64.4 %" in text
 
+    def test_says_of_what_is_right_how_much_could_still_hide(self):
+        right = judged("right")
+        most = 100 * right["certified"] / abs(right["exact"][0])
+        assert 9 < most <= 10
+        text = words(page(verify("right", "wrong")))
+        assert f"✓ right < {most:.2g} % toy (bernoulli, D = 1)" in text
+        assert "✗ wrong +48.8 % interactions (bernoulli, D = 3)" in text
+
     def test_marks_components_in_words(self):
         text = words(page(verify("wrong")))
         assert "[0] ← off +46.7 %" in text
         assert "[2] ← worst +48.8 %" in text
 
     def test_shows_a_dash_for_what_is_not_finite(self):
-        text = words(page(verify("no-samples")))
+        shown = page(verify("no-samples"))
+        assert "<svg" not in shown
+        text = words(shown)
         assert "[1] - -0.1032 - - unbounded" in text
         assert "0 samples; any bias could still hide, 0.037 is tolerated." in text
         assert "Neither right nor wrong: nothing is known of it, and 0.037 is tolerated." in text
@@ -321,7 +331,9 @@ class TestTables:
         assert re.search(r"variance error wrong GumbelSoftmax.*unbiased Reinforce", words(page(report)))
 
     def test_comparison(self, pages):
-        assert "GumbelSoftmax(temperature=1.0) 0.06992 0.008333 33.3 % 0.06943 0.12 69.4" in words(pages["comparison"])
+        assert "GumbelSoftmax(temperature=1.0) 0.06991 0.008333 33.3 % 0.06941 0.1201 69.37 1" in words(
+            pages["comparison"]
+        )
 
     def test_a_row_without_numbers_says_why(self):
         report = REPORTS["comparison"]()
