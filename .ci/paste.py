@@ -12,7 +12,7 @@ BLOCK = re.compile(r"^```\w+\n# (\S+\.\w+)\n(.*?)^```$", re.DOTALL | re.MULTILIN
 
 def paste(page: Path, folder: Path) -> dict[str, str]:
     """Write the files, and return their texts by path."""
-    files = {name: text for name, text in BLOCK.findall(page.read_text(encoding="utf-8"))}
+    files: dict[str, str] = dict(BLOCK.findall(page.read_text(encoding="utf-8")))
     for name, text in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)

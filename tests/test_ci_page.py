@@ -53,6 +53,8 @@ def test_the_workflow_passes_the_right_estimator_and_fails_the_wrong_one(pasted)
     (shown,) = re.findall(r"```text\n(wrong: .*?)```", TEXT, re.DOTALL)
     assert all(line in done.stdout for line in shown.splitlines())
     assert "own-sample-in-the-mean-of-4" in done.stdout
+    (readme,) = re.findall(r"\.\.\.\n(1 check in this test.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert all(line in done.stdout for line in readme.splitlines())
     assert "--refgrad-seed=0" in done.stdout
     report = read(pasted / "gradients.json")
     assert [v["outcome"] for v in report["verdicts"] if v["test"].startswith("tests/test_gradients")] == ["wrong"] * 10

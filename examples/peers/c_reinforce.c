@@ -4,7 +4,7 @@
  *
  * For every line that asks, one line answers. f(z) is looked up in the "values" of the objective. With the flag
  * --own-sample-baseline every row is the mean over four samples whose baseline is their mean of f, each in it itself:
- * a known mistake, and off by a quarter. The protocol: refgrad/testing/adapters/_subprocess.py. */
+ * a known mistake, and off by a quarter. The protocol: refgrad/testing/adapters/__init__.py. */
 
 #include <math.h>
 #include <stdint.h>

@@ -7,14 +7,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from refgrad.testing._reserved import reserved
-from refgrad.testing.report import begin, page, to_json
-from refgrad.testing.report._extra import needed
-from refgrad.testing.report._files import NEEDS
+from refgrad.testing.loading import LoadError
+from refgrad.testing.report import begin, reserved, write
 
 __all__ = ["add_files", "reported"]
 
-PLAIN = ("alpha", "tolerance", "seed", "max_samples", "family", "estimator", "rows", "loss", "all", "limit")
+PLAIN = ("seed", "family", "estimator", "rows", "loss", "all", "limit", "program")
+OF_SAMPLES = ("alpha", "tolerance", "max_samples")
 
 
 def add_files(parser: argparse.ArgumentParser) -> None:
@@ -31,21 +30,23 @@ def reported(options: argparse.Namespace, arguments: Sequence[str]) -> Iterator[
     ------
     OSError
         If a file cannot be written.
+    LoadError
+        If its name does not say what it is.
     ImportError
         If the page needs what is not installed.
     """
     report = begin(options.command) | {"repeat": shlex.join(["refgrad", *arguments]), "options": _asked(options)}
     if options.command == "verify":
         report["target"] = options.target or options.program
-    if options.html:
-        for name in NEEDS[".html"]:
-            needed(name)
+    for name in ("json", "html"):
+        path = getattr(options, name)
+        if path is not None and path.suffix.lower() != f".{name}":
+            raise LoadError(f"--{name} needs a file that ends with .{name}, but is {path}")
     with reserved(options.json), reserved(options.html):
         yield report
-        if options.json:
-            options.json.write_text(to_json(report), encoding="utf-8")
-        if options.html:
-            options.html.write_text(page(report), encoding="utf-8")
+        for path in (options.json, options.html):
+            if path is not None:
+                write(report, path)
 
 
 def _asked(options: argparse.Namespace) -> dict[str, Any]:
@@ -54,7 +55,10 @@ def _asked(options: argparse.Namespace) -> dict[str, Any]:
     asked = {name: given[name] for name in PLAIN if name in given}
     if options.command == "verify":
         limited = options.max_seconds != float("inf")
+        if options.check not in {"expectation", "pathwise"}:
+            asked |= {name: given[name] for name in OF_SAMPLES}
         asked |= {
+            "timeout": options.timeout if options.program else None,
             "max_seconds": options.max_seconds if limited else None,
             "wrt": "probs" if options.probs else "logits",
             "state": str(options.state) if options.state else None,

@@ -27,6 +27,7 @@ def verify_built_in(options: argparse.Namespace, report: dict[str, Any]) -> int:
             print()
             _print_rows(wrong_rows)
     invisible = list(built_in.invisible(rows))
+    report["invisible"] = invisible
     for name in invisible:
         print(f"wrong: {name} claims a bias, but none is visible on these problems")
     wrong = len(wrong_rows) + len(invisible)

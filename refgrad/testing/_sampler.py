@@ -19,6 +19,7 @@ __all__ = ["Batch", "Form", "Sampler", "SamplerError", "Source", "read"]
 
 Sampler = Callable[[Problem, int, "np.random.Generator"], Any]
 
+OURS = str(Path(__file__).parents[1])  # lines of the package are no news to the author of a sampler
 SLOW = 20.0  # seconds of one call that are worth a warning
 
 
@@ -219,7 +220,8 @@ def _told(error: BaseException, sampler: Any) -> str:
     """What was raised, and on which line of the sampler's own file."""
     text = type(error).__name__ + (f": {error}" if str(error) else "")
     file = getattr(getattr(sampler, "__code__", None), "co_filename", None)
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if file is None or f.filename == file]
+    trace = traceback.extract_tb(error.__traceback__)
+    frames = [f for f in trace if f.filename == file or (file is None and not f.filename.startswith(OURS))]
     return f"{text} ({Path(frames[-1].filename).name}, line {frames[-1].lineno}: {frames[-1].line})" if frames else text
 
 

@@ -1,4 +1,4 @@
-"""The lines between `Subprocess` and a program: a request, and the answer to it. See `_subprocess.py`."""
+"""The lines between `Subprocess` and a program, as the package describes them: a request, and the answer to it."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from refgrad.testing._reserved import reserved as reserved_file
 from refgrad.testing.report._extra import needed
 from refgrad.testing.report._page import page
 from refgrad.testing.report._validation import validate
@@ -33,20 +34,10 @@ def reserved(path: str | Path | None) -> Iterator[None]:
     OSError
         If the file cannot be written.
     """
-    if path is None:
-        yield
-        return
-    path = Path(path)
-    for name in NEEDS[_suffix(path)]:
+    for name in NEEDS[_suffix(Path(path))] if path is not None else ():
         needed(name)
-    new = not path.exists()
-    path.open("ab").close()
-    try:
+    with reserved_file(Path(path) if path is not None else None):
         yield
-    except BaseException:
-        if new:
-            path.unlink()
-        raise
 
 
 def write(report: dict[str, Any], path: str | Path) -> None:
