@@ -75,13 +75,14 @@ def problems(  # noqa: PLR0913  (options with a name)
 
     Notes
     -----
-    `assert_pathwise(fn, estimator, [problem], seed=seed_of(problem))` decides every example, extremes too. Where the
-    code uses its noise in another way, `assert_expectation` decides all but extremes, if the estimator reads its noise
-    through z alone (REINFORCE, MuProp). What is smooth in the noise takes seconds; from eight numbers of noise on
-    (draws times the size of z) there may be too few nodes, so `variables=(1, 2), categories=(2, 2)`, and one variable
-    for REBAR. Samples do not suffice on a few examples in a hundred, where f is large and hardly varies: what is asked
-    of a black box is that `check_unbiased(sampler, problem, seed=seed_of(problem)).outcome` is not "wrong". A check may
-    take longer than Hypothesis allows by default: `deadline=None`.
+    `assert_expectation(fn, problem, estimator)` decides every example, extremes too, if the estimator reads its noise
+    through z alone (REINFORCE, MuProp); `assert_pathwise(fn, estimator, [problem], seed=seed_of(problem))` does so for
+    every estimator, of code that uses its noise as the reference does. The expectation of what is smooth in the noise
+    takes seconds; from eight numbers of noise on (draws times the size of z) there may be too few nodes, so
+    `variables=(1, 2), categories=(2, 2)`, and one variable for REBAR. Samples do not suffice on a few examples in a
+    hundred, where f is large and hardly varies: what is asked of a black box is that `check_unbiased(sampler, problem,
+    seed=seed_of(problem)).outcome` is not "wrong". A check may take longer than Hypothesis allows by default:
+    `deadline=None`.
 
     Examples
     --------
