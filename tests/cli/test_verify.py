@@ -12,9 +12,9 @@ import pytest
 
 import refgrad
 from refgrad import cli
-from refgrad.cli import _judged
+from refgrad.cli import _judged, _terminal
 from refgrad.estimators import Reinforce
-from refgrad.testing import built_in, standard_problems
+from refgrad.testing import built_in, check_unbiased, standard_problems
 from refgrad.testing._names import short_names
 from refgrad.testing.report import read
 
@@ -201,6 +201,10 @@ def test_options_that_make_no_sense(capsys, option, value, message):
     assert "Traceback" not in error
 
 
+def reinforce(problem, n, rng):
+    return Reinforce().sample(problem.q, problem.f, n, rng)
+
+
 PROGRAM = """\
 import json, sys
 import numpy as np
@@ -212,6 +216,20 @@ for line in sys.stdin:
     f = np.array(asked["objective"]["values"])[z @ 2 ** np.arange(probs.size)[::-1]]
     print(json.dumps({"id": asked["id"], "rows": (float(sys.argv[1]) * f[:, None] * (z - probs)).tolist()}), flush=True)
 """
+
+
+def test_an_overview_on_a_terminal(capsys, monkeypatch):
+    verdicts = [check_unbiased(reinforce, problem, max_samples=2_000) for problem in standard_problems("bernoulli")[:2]]
+    _terminal.print_overview(verdicts)
+    assert capsys.readouterr().out == ""  # a pipe has the lines alone
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "160")
+    _terminal.print_overview(verdicts)
+    shown = capsys.readouterr().out
+    for verdict in verdicts:
+        assert verdict.problem in shown
+        assert f"{verdict.n:,}" in shown
+        assert verdict.outcome in shown
 
 
 class TestProgram:
