@@ -175,7 +175,7 @@ class TestWhatIsReturned:
         ({"max_samples": np.inf}, "max_samples needs to be a whole number of at least 10, but is inf"),
         ({"seed": -1}, "seed needs to be a whole number of at least 0, but is -1"),
         ({"seed": 0.5}, "seed needs to be a whole number of at least 0, but is 0.5"),
-        ({"max_samples": 30}, "max_samples needs to allow 40 rows, but 30 allows 20 and a few"),
+        ({"max_samples": 30}, "max_samples needs to allow 40 rows, but 30 allows 30"),
         ({"max_samples": 1000, "rows": 100}, "max_samples needs to allow 40 rows"),
         ({"max_seconds": 0}, "max_seconds needs to be positive, but is 0"),
     ],

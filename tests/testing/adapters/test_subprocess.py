@@ -371,10 +371,11 @@ def test_without_with_it_ends_with_the_object():
 def script(body):
     """Another process of ours, that starts a program."""
     code = f"""
-import os, sys
+import os, signal, sys
 import numpy as np
 from refgrad.testing import standard_problems
 from refgrad.testing.adapters import Subprocess
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a test run in the background ignores it, and so would this
 HEAD = {HEAD!r}
 def start(body):
     return Subprocess([sys.executable, "-S", "-E", "-c", HEAD + body])
