@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Generator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import refgrad
 from refgrad._pytest import _options
 from refgrad._pytest._tally import KEPT, Tally, compact
 from refgrad._session import NOW
@@ -15,6 +17,9 @@ from refgrad._session import NOW
 __all__ = ["Listener"]
 
 SHOWN = ("outcome", "check", "sampler", "n", "counted", "evidence", "certified", "alpha", "seed")
+
+SAID = (AssertionError, RuntimeError, TypeError, ValueError)
+INSIDE = str(Path(refgrad.__file__).parent / "testing")
 
 NOTHING: dict[str, Any] = {}
 
@@ -26,7 +31,8 @@ class Session:
     """What `refgrad.testing.session` asks of a session: options, and a place for verdicts."""
 
     def __init__(self, options: dict[str, Any], verdicts: Tally) -> None:
-        self.options, self.verdicts = options, verdicts
+        self.options, self.verdicts, self.errors = options, verdicts, verdicts.errors
+        self.kept: dict[Any, Any] = {}
 
 
 class Listener:
@@ -75,8 +81,10 @@ class Listener:
         heard = item.stash.get(_heard, {})
         if call.when == "teardown":
             item.user_properties += properties(heard)
+        if call.excinfo is not None:
+            hide(call.excinfo)
         report = yield
-        if any(tally.checks for tally in heard.values()):
+        if any(tally.heard for tally in heard.values()):
             self._attach(item, report, heard)
         return report
 
@@ -84,7 +92,7 @@ class Listener:
         from refgrad._pytest import _repeat  # noqa: PLC0415  (the plugin is loaded for every run, and used in few)
 
         repeat = _repeat.line(item, self.options, told(item))
-        if (tally := heard.get(report.when)) is not None and tally.checks:
+        if (tally := heard.get(report.when)) is not None and tally.heard:
             report.refgrad = tally.to_dict() | {"repeat": repeat}  # type: ignore[attr-defined]
         if report.failed:
             report.sections.append(("refgrad", _repeat.section(heard.values(), repeat)))
@@ -96,6 +104,18 @@ class Listener:
             return (yield)
         finally:
             NOW.reset(token)
+
+
+def hide(found: pytest.ExceptionInfo[BaseException]) -> None:
+    """Leave what a check does inside out of the traceback of what it says; pytest shows it by --full-trace."""
+    for entry in found.traceback:
+        if str(entry.path).startswith(INSIDE):
+            entry.frame.f_globals["__tracebackhide__"] = meant
+
+
+def meant(found: pytest.ExceptionInfo[BaseException]) -> bool:
+    """Whether it is what a check says, and no defect of its own."""
+    return isinstance(found.value, SAID)
 
 
 def told(item: pytest.Item) -> dict[str, Any]:

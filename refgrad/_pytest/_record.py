@@ -21,6 +21,7 @@ class Record:
     counts: Counter[str] = field(default_factory=Counter)
     alpha: float = 0.0
     verdicts: list[dict[str, Any]] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
     repeat: str = ""
 
     def add(self, report: pytest.TestReport) -> None:
@@ -33,6 +34,7 @@ class Record:
             self.counts.update(brought["counts"])
             self.alpha += brought["alpha"]
             self.verdicts += brought["verdicts"]
+            self.errors += brought["errors"]
             self.repeat = brought["repeat"]
 
     def to_dict(self) -> dict[str, Any]:
@@ -40,6 +42,7 @@ class Record:
         return {
             "outcome": self.outcome,
             **{name: self.counts[name] for name in (*COUNTS, "omitted")},
+            "errors": self.errors,
             "repeat": self.repeat,
         }
 

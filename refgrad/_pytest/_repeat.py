@@ -16,14 +16,15 @@ from refgrad._pytest._tally import Tally
 __all__ = ["VARIABLE", "line", "of_suite", "section", "whole"]
 
 VARIABLE = "REFGRAD_SAMPLER"
+OUTCOMES = {"right": "right", "wrong": "wrong", "undecided": "undecided", "not_judged": "not judged"}
 FLAGS = {"seed": "--refgrad-seed", "alpha": "--refgrad-alpha", "max_samples": "--refgrad-samples"}
 
 
 def section(heard: Iterable[Tally], repeat: str) -> str:
     """What stands under a failure: how many checks ran, and how to run them again."""
     heard = list(heard)
-    counts = {name: sum(tally.counts[name] for tally in heard) for name in ("right", "wrong", "undecided")}
-    said = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
+    counts = {name: sum(tally.counts[name] for tally in heard) for name in OUTCOMES}
+    said = ", ".join(f"{count:,} {OUTCOMES[name]}" for name, count in counts.items() if count)
     many = sum(counts.values())
     text = f"{many:,} check{'s' * (many != 1)} in this test: {said}. To repeat it:\n{repeat}"
     if counts["undecided"] and not counts["wrong"]:

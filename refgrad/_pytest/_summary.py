@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from refgrad._pytest._account import Account
 
+from refgrad._pytest._repeat import OUTCOMES
+
 __all__ = ["lines", "off_by"]
 
 EACH, ALL = 3, 30  # lines for one test, and for all of them, without -v
@@ -18,23 +20,34 @@ LENGTH = 100  # of the name of a problem
 def lines(account: Account, verbosity: int) -> Iterator[str]:
     """Counts, what they are worth, a line for each verdict that is not right, with -v for each that is kept."""
     counts = account.counts
-    checks = counts["statistical"] + counts["deterministic"]
-    outcomes = ", ".join(f"{counts[name]:,} {name}" for name in ("right", "wrong", "undecided") if counts[name])
+    checks = counts["statistical"] + counts["deterministic"] + counts["not_judged"]
+    outcomes = ", ".join(f"{counts[name]:,} {words}" for name, words in OUTCOMES.items() if counts[name])
     many = len(account.tests)
     yield f"{_count(checks, 'check')} in {_count(many, 'test')}: {outcomes}; {counts['samples']:,} samples"
     if verbosity >= 0:
         yield _chance(account, counts)
     shown, hidden, expected = _chosen(account, verbosity)
     yield from shown
+    yield from _not_judged(account)
     if hidden:
         yield f"... and {hidden:,} more that {'is' if hidden == 1 else 'are'} not right; -v shows them"
     if expected:
-        yield f"{expected:,} not right in tests that did not fail: they expect it; -v shows them"
+        yield f"{expected:,} not right in tests that did not fail: they expect it, or drop the verdict; -v shows them"
     if verbosity > 0 and (omitted := counts["omitted"]):
         yield f"{omitted:,} verdicts are counted and not kept: of one test only the last ones are"
     undecided = sum(test.counts["undecided"] for test in account.tests.values() if test.outcome in FAILED)
     if undecided and verbosity >= 0:
-        yield "Undecided is no claim that the code is wrong: nothing is shown yet. For more samples: --refgrad-samples."
+        yield "Undecided is no claim that the code is wrong: nothing is shown yet."
+        yield "For more samples: --refgrad-samples, or max_samples= where the test says it."
+
+
+def _not_judged(account: Account) -> Iterator[str]:
+    """A line for each test in which the code of a check raised, or returned what no check reads."""
+    failed = [(name, test) for name, test in account.tests.items() if test.errors and test.outcome in FAILED]
+    for name, test in failed[:ALL]:
+        yield f"no answer {name.removeprefix('::')}: {test.errors[0].splitlines()[0][:LENGTH]}"
+    if len(failed) > ALL:
+        yield f"... and {len(failed) - ALL:,} tests more whose code gave no answer"
 
 
 def _chance(account: Account, counts: Mapping[str, int]) -> str:

@@ -9,7 +9,21 @@ from typing import Any
 __all__ = ["COUNTS", "KEPT", "Tally", "compact", "plain"]
 
 KEPT = 32  # verdicts of a test that are kept whole: so many right ones, and so many that are not
-COUNTS = ("right", "wrong", "undecided", "samples", "statistical", "deterministic")
+COUNTS = ("right", "wrong", "undecided", "not_judged", "samples", "statistical", "deterministic")
+ERRORS, LENGTH = 8, 500  # of what ended checks without a verdict: how many texts are kept, and how much of each
+
+
+class Errors:
+    """What ended checks without a verdict: all are counted, the first ones are kept."""
+
+    def __init__(self, counts: Counter[str]) -> None:
+        self.counts, self.texts = counts, list[str]()
+
+    def append(self, text: str) -> None:
+        """Hear of one."""
+        self.counts["not_judged"] += 1
+        if len(self.texts) < ERRORS:
+            self.texts.append(text if len(text) <= LENGTH else text[: LENGTH - 3] + "...")
 
 
 class Tally:
@@ -18,7 +32,8 @@ class Tally:
     Attributes
     ----------
     counts : Counter
-        By outcome; `statistical` and `deterministic`, checks that may err by chance and those that cannot; `samples`.
+        By outcome; `not_judged`, checks that ended in an error; `statistical` and `deterministic`, checks that may err
+        by chance and those that cannot; `samples`.
     alpha : float
         Sum of the rates over the statistical checks.
     """
@@ -26,13 +41,19 @@ class Tally:
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self.alpha = 0.0
+        self.errors = Errors(self.counts)
         self._right: deque[tuple[int, Any]] = deque(maxlen=KEPT)
         self._others: deque[tuple[int, Any]] = deque(maxlen=KEPT)
 
     @property
     def checks(self) -> int:
-        """How many there were."""
+        """How many verdicts there were."""
         return self.counts["statistical"] + self.counts["deterministic"]
+
+    @property
+    def heard(self) -> int:
+        """How many checks there were, also those that ended in an error."""
+        return self.checks + self.counts["not_judged"]
 
     def append(self, verdict: Any) -> None:
         """Hear a `Verdict`."""
@@ -51,7 +72,8 @@ class Tally:
         """Return what a test report carries from a worker to the controller: JSON's own kinds, nothing else."""
         kept = self.verdicts()
         counts = {name: self.counts[name] for name in COUNTS} | {"omitted": self.checks - len(kept)}
-        return plain({"counts": counts, "alpha": self.alpha, "verdicts": [verdict.to_dict() for verdict in kept]})
+        found = [verdict.to_dict() for verdict in kept]
+        return plain({"counts": counts, "alpha": self.alpha, "verdicts": found, "errors": list(self.errors.texts)})
 
 
 def plain(value: Any) -> Any:

@@ -26,6 +26,7 @@ from refgrad.testing.planning import samples_for_moments
 
 __all__ = ["CHECKS", "verify_judged"]
 
+ONE_FAMILY = "(for code that serves one family only, say --family bernoulli or --family categorical)"
 CHECKS = ("unbiased", "moments", "expectation", "pathwise")
 
 
@@ -43,7 +44,7 @@ def verify_judged(options: argparse.Namespace, report: dict[str, Any]) -> int:
     target = options.target or options.program
     with _code(options) as code, said(target) as quiet:
         for problem in problems:
-            with live(str(problem)) as progress, _named(target), quiet():
+            with live(str(problem)) as progress, _named(target, options.family), quiet():
                 verdict = _judge(check, code, problem, estimator, options, progress)
             verdicts.append(verdict)
             report["verdicts"].append(verdict.to_dict())
@@ -132,12 +133,10 @@ def _judge(
 
 
 @contextmanager
-def _named(target: str) -> Iterator[None]:
+def _named(target: str, family: str | None) -> Iterator[None]:
     """Turn what the code raises, or returns that cannot be read, into a message."""
     try:
         yield
     except (SamplerError, TypeError, ValueError) as error:
-        raise LoadError(
-            f"{target} fails: {error}\n"
-            "  (for code that serves one family only, say --family bernoulli or --family categorical)"
-        ) from error
+        hint = "" if family else f"\n  {ONE_FAMILY}"
+        raise LoadError(f"{target} fails: {error}{hint}") from error

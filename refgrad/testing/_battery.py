@@ -61,7 +61,7 @@ def repeated_rows(first: Batch, second: Batch, log_most: float, alpha: float) ->
     n, limit = len(first.rows), np.log(OTHER_SHARE * alpha)
     alike = all((batch.rows == batch.rows[0]).all() for batch in (first, second))
     if alike and (first.rows[0] != second.rows[0]).any() and max(np.log(2) - n * np.log(4), n * log_most) <= limit:
-        return "all rows of a call are the same: a mean over the rows? then say rows=M, and return it once"
+        return "all rows of a call are the same: a mean over the rows? then say rows=M (--rows M), and return it once"
     return None
 
 

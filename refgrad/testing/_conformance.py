@@ -187,7 +187,7 @@ def read_expected(path: Path) -> dict[str, str]:
     known = {f"{test}[{problem}]" for test in conformance.__all__ for problem in standard_problems()}
     found = {}
     for number, line in enumerate(lines, 1):
-        name = line.partition("#")[0].strip()
+        name = line.partition("#")[0].strip().rpartition("::")[2]  # as the summary of pytest has it, or shorter
         if name and name not in known:
             raise ValueError(f"{path}, line {number}: needs a test such as {min(known)}, but there is none {name!r}")
         if name:

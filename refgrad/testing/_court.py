@@ -144,7 +144,9 @@ class Court:
             reason += (
                 f"; {self.name(most)} could be off by {hidden[most]:.2g}, and {expected.allowed[most]:.2g} is allowed"
             )
-        distance = np.abs(mean) / np.sqrt(expected.covariance.diagonal())
+        # In units of what is expected, or of what is seen where that is less: a variance that is too small shows there.
+        seen = np.where(error > 0, error * np.sqrt(max(n, 1)), np.inf)
+        distance = np.abs(mean) / np.minimum(np.sqrt(expected.covariance.diagonal()), seen)
         worst = int(np.nanargmax(distance)) if np.isfinite(distance).any() else 0
         return Verdict(
             outcome=outcome,

@@ -45,7 +45,7 @@ def patterns(samples: list[Sample]) -> Iterator[Pattern]:
     yield Pattern(EXACT, "the exact gradient: no bias seen", gradients)
     c, error = multiple(samples)
     if np.isfinite(error):
-        text = f"{c:.4g} +- {error:.1g} times the exact gradient{suggestion(c, error)}"
+        text = f"{c:.4g} +- {error:.1g} times the exact gradient{suggestion(c, error, samples[0].n)}"
         yield Pattern("multiple-of-the-gradient", text, tuple(c * g for g in gradients), parameters=1)
     shapes = [s.problem.q.event_shape for s in samples]
     if max(shape[0] for shape in shapes) > 1:
@@ -134,10 +134,12 @@ def _slope(samples: list[Sample], moved: list[Array], rest: list[Array] | None =
     return (above / below, below**-0.5) if below > 0 else (np.nan, np.inf)
 
 
-def suggestion(c: float, error: float) -> str:
-    """What a factor suggests, if it is one that people make."""
+def suggestion(c: float, error: float, n: int = 0) -> str:
+    """What a factor suggests, if it is one that people make; n rows came from one call."""
     if abs(c) <= WIDTH * error:
         return ": mean zero"
+    if n > LARGEST and abs(c * n - 1) <= WIDTH * error * n:
+        return f"; 1/n for the n = {n:,} rows of a call: a mean over the rows where their sum was meant"
     for value, text in ((1, "no bias seen"), (-1, "wrong sign, or a loss was taken for f"), (2, "counted twice")):
         if abs(c - value) <= WIDTH * error:
             return f": {text}"

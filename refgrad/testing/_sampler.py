@@ -179,7 +179,7 @@ class Source:
         if n is None:
             return read(returned, event, where, "the mean of its rows of the gradient")
         what = f"one estimate of the gradient for each of n = {n} repetitions"
-        hint = "; if that is the mean over the repetitions, say rows=M for a mean over M rows a call"
+        hint = "; if that is the mean over the repetitions, say rows=M (--rows M) for a mean over M rows a call"
         return read(returned, (n, *event), where, what, {event: hint})
 
 

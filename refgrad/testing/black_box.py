@@ -15,7 +15,7 @@ from refgrad.testing._sampler import Form, Sampler, Source
 from refgrad.testing._trial import Limits, trial
 from refgrad.testing.diagnosis import diagnose
 from refgrad.testing.problem import Problem
-from refgrad.testing.session import judged
+from refgrad.testing.session import judged, once
 from refgrad.testing.verdict import Verdict
 
 __all__ = ["assert_moments", "assert_unbiased", "check_moments", "check_unbiased"]
@@ -224,8 +224,10 @@ def _explained(verdict: Verdict, source: Source, estimator: Estimator | None) ->
         return verdict
     if time.monotonic() > source.deadline:
         return verdict
-    options = {"estimator": estimator, "seed": source.seed, **vars(source.form)}
-    found = diagnose(source.sampler, source.problem.family, **options)
+    options: dict[str, Any] = {"estimator": estimator, "seed": source.seed, **vars(source.form)}
+    # A test that judges a sampler on many problems hears of it once.
+    key = source.sampler, source.problem.family, repr(estimator), tuple(vars(source.form).values())
+    found = once(key, lambda: diagnose(source.sampler, source.problem.family, **options))
     if not found.problems or not found.causes[0].biased:  # it shows on this problem alone
         found = diagnose(source.sampler, source.problem, **options)
     return replace(verdict, causes=tuple(cause.text for cause in found.causes))

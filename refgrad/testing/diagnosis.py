@@ -71,7 +71,7 @@ class Diagnosis:
         lines = [f"diagnosis of {self.sampler}: {self.n:,} fresh rows on each of {len(self.problems)} problems"]
         lines += [f"  {number}. {cause.text}" for number, cause in enumerate(self.causes, 1)]
         if np.isfinite(self.factor_error):
-            hint = suggestion(self.factor, self.factor_error) if self.factor_fits else ", which does not fit"
+            hint = suggestion(self.factor, self.factor_error, self.n) if self.factor_fits else ", which does not fit"
             lines.append(f"  as a multiple of the exact gradient: {self.factor:.4g} +- {self.factor_error:.1g}{hint}")
         if self.not_finite:
             lines.append(f"  left out: {self.not_finite:,} rows that are not finite")

@@ -7,14 +7,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import wraps
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, TypeVar
 
 from refgrad._session import NOW
 from refgrad.testing.verdict import Verdict
 
-__all__ = ["Session", "judged", "session"]
+__all__ = ["Session", "judged", "once", "session"]
 
 P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -27,10 +28,16 @@ class Session:
         By the name of the option; a check takes those that it has.
     verdicts : list of Verdict
         In order.
+    errors : list of str
+        What ended a check without a verdict.
+    kept : dict
+        What need not be computed again in this session.
     """
 
     options: dict[str, Any]
     verdicts: list[Verdict] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    kept: dict[Any, Any] = field(default_factory=dict)
 
 
 @contextmanager
@@ -69,6 +76,21 @@ def session(**options: Any) -> Iterator[Session]:
         NOW.reset(token)
 
 
+def once(key: Any, compute: Callable[[], T]) -> T:
+    """Compute something, in a session only if it was not before under that key."""
+    now = NOW.get()
+    try:
+        hash(key)
+    except TypeError:
+        return compute()
+    if now is None:
+        return compute()
+    if key not in now.kept:
+        now.kept[key] = compute()
+    found: T = now.kept[key]
+    return found
+
+
 def judged(check: Callable[P, Verdict]) -> Callable[P, Verdict]:
     """A check, `check_NAME(fn, ...)`, that a session directs and hears; its verdict says its name and that of fn."""
     accepted = set(inspect.signature(check).parameters)
@@ -78,7 +100,12 @@ def judged(check: Callable[P, Verdict]) -> Callable[P, Verdict]:
     def heard(*args: P.args, **kwargs: P.kwargs) -> Verdict:
         now = NOW.get()
         defaults = {name: value for name, value in now.options.items() if name in accepted} if now else {}
-        verdict = check(*args, **defaults | kwargs)
+        try:
+            verdict = check(*args, **defaults | kwargs)
+        except Exception as error:
+            if now:
+                now.errors.append(f"{type(error).__name__}: {error}")
+            raise
         code: Any = args[0] if args else next(iter(kwargs.values()))
         verdict = replace(verdict, check=kind, sampler=getattr(code, "__name__", type(code).__name__))
         if now:

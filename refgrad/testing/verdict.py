@@ -127,7 +127,7 @@ class Verdict:
 
     def _line(self, index: tuple[int, ...]) -> str:
         mark = ""
-        if self.outcome != "right":
+        if self.outcome != "right" and not self.battery:
             mark = "  <- worst" if index == self.worst else "  <- off" if index in self.off else ""
         return _columns(index, self.exact[index], self.estimate[index], self.standard_error[index]) + mark
 

@@ -72,7 +72,7 @@ def from_tensorflow(surrogate: Surrogate, *, global_seed: bool = False) -> Adapt
         with tf.GradientTape() as tape:
             tape.watch(logits)
             value = surrogate(taking_tensors(problem), logits, *given)
-            check_value(value, ((n,), ()), f"a tensor of n = {n} values, or their sum")
+            check_value(value, ((n,),), f"a tensor of n = {n} values, one a row, that nothing has summed or averaged")
             total = tf.reduce_sum(value)
         slope = tape.gradient(total, logits)
         if slope is None:

@@ -60,7 +60,7 @@ def from_torch(surrogate: Surrogate) -> Adapter:
             if rng is not None:
                 torch.manual_seed(int(rng.integers(2**63)))
             value = surrogate(problem, logits, *(() if noise is None else (torch.tensor(noise),)))
-            check_value(value, ((n,), ()), f"a tensor of n = {n} values, or their sum")
+            check_value(value, ((n,),), f"a tensor of n = {n} values, one a row, that nothing has summed or averaged")
             if not value.requires_grad:
                 raise no_gradient()
             (slope,) = torch.autograd.grad(value.sum(), logits, allow_unused=True)

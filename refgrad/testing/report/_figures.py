@@ -64,7 +64,11 @@ def components(verdict: Mapping[str, Any], name: str) -> str:
         axes.set_yticks(range(len(chosen)), [component(places[k]) for k in chosen])
         axes.tick_params(axis="y", length=0)
         axes.locator_params(axis="x", nbins=5)
-        axes.set_xlabel("off by, % of the largest component" if share else "off by, units of f per logit")
+        axes.set_xlabel(
+            "estimate minus exact, % of the largest component"
+            if share
+            else "estimate minus exact, units of f per logit"
+        )
         title = f"{len(chosen)} of {len(places)} components against the exact value"
         said = "; ".join(f"{component(places[k])}: {number(estimate[k])}, exact {number(exact[k])}" for k in chosen)
         return element(axes, name, title, said)

@@ -13,6 +13,7 @@ from refgrad.testing.report._view import headline
 __all__ = ["FAILED", "counts_of", "sentence", "size_of_it", "word"]
 
 FAILED = ("failed", "error", "unfinished")  # tests
+NO_TESTS = 5  # exit status of pytest that collected none
 
 
 def counts_of(report: Mapping[str, Any]) -> Counter[str]:
@@ -31,7 +32,7 @@ def word(report: Mapping[str, Any]) -> str:
         bad = [test for test in report["tests"].values() if test["outcome"] in FAILED]
         found = Counter({name: sum(test[name] for test in bad) for name in ("wrong", "undecided")})
         found["right"] = len(report["tests"])
-        failed = failed or bool(bad)
+        failed = failed or bool(bad) or report["exit_status"] not in {0, NO_TESTS}
     elif "rows" in report:
         found = Counter({"wrong": _not_kept(report), "right": len(report["rows"])})
     elif "comparison" in report:
@@ -51,7 +52,7 @@ def _not_kept(report: Mapping[str, Any]) -> int:
 def sentence(report: Mapping[str, Any]) -> str:
     """The outcome in one sentence."""
     if "tests" in report:
-        return _of_tests(report["tests"])
+        return _of_tests(report["tests"]) + _of_the_rest(report)
     if "rows" in report:
         wrong = _not_kept(report)
         claims = f"{_many(wrong, 'claim')} {'do' if wrong > 1 else 'does'} not hold" if wrong else "every claim holds"
@@ -81,6 +82,17 @@ def _of_tests(tests: Mapping[str, Any]) -> str:
     undecided = sum(test["undecided"] > 0 and not test["wrong"] for test in bad)
     claim = f" {_many(undecided, 'test')} failed undecided: no claim that the code is wrong." if undecided else ""
     return f"{_many(len(tests), 'test')} with checks: {said or 'none ran'}.{claim}"
+
+
+def _of_the_rest(report: Mapping[str, Any]) -> str:
+    """What the checks do not say of a run that failed."""
+    silent = sum(test.get("not_judged", 0) for test in report["tests"].values())
+    said = ""
+    if silent:
+        said = f" {_many(silent, 'check')} could not be judged: the code raised, or returned what no check reads."
+    if report["exit_status"] and not any(test["outcome"] in FAILED for test in report["tests"].values()):
+        said += f" The run failed outside of them, with exit status {report['exit_status']}."
+    return said
 
 
 def size_of_it(verdicts: list[Mapping[str, Any]]) -> str:

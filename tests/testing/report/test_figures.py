@@ -18,7 +18,7 @@ def texts(svg):
 
 def test_components_are_named_and_in_per_cent_of_the_largest():
     svg = _figures.components(judged("wrong"), "v0")
-    assert {"[0]", "[1]", "[2]", "off by, % of the largest component", "0"} <= set(texts(svg))
+    assert {"[0]", "[1]", "[2]", "estimate minus exact, % of the largest component", "0"} <= set(texts(svg))
     assert '<title id="v0-title">3 of 3 components against the exact value</title>' in svg
     assert "[2]: -0.5562, exact -0.3737" in svg.replace(MINUS, "-")
 
