@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,9 @@ def lines(account: Account, verbosity: int) -> Iterator[str]:
     shown, hidden, expected = _chosen(account, verbosity)
     yield from shown
     yield from _not_judged(account)
+    notes = Counter(note for test in account.tests.values() for verdict in test.verdicts for note in verdict["notes"])
+    for note, count in notes.items():
+        yield f"note of {_count(count, 'check')}: {note}"
     if hidden:
         yield f"... and {hidden:,} more that {'is' if hidden == 1 else 'are'} not right; -v shows them"
     if expected:

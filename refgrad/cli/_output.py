@@ -1,5 +1,7 @@
 """What the commands share: exit statuses, tables and bars."""
 
+import os
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
@@ -12,24 +14,28 @@ __all__ = [
     "WRONG",
     "bar",
     "component",
+    "console",
     "print_table",
     "rich_package",
+    "terminal",
     "watched",
+    "wide",
 ]
 
 RIGHT, WRONG, USAGE, UNDECIDED = range(4)
+WIDE = 100  # columns of a terminal from which on a table is drawn with lines
 
 
 def print_table(head: list[str], rows: list[list[str]], alarm: str = "wrong") -> None:
     """Print a table by rich on a terminal, or aligned columns; rows that end with the alarm are red."""
     rich = rich_package()
-    if rich is not None and sys.stdout.isatty():
+    if rich is not None and wide(sys.stdout):
         first, *others = (rich.table.Column(name, overflow="fold") for name in head)
         first.min_width = 24
         table = rich.table.Table(first, *others)
         for row in rows:
             table.add_row(*row, style="bold red" if row[-1] == alarm else None)
-        rich.console.Console().print(table)
+        console().print(table)
         return
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     for row in [head, *rows]:
@@ -52,6 +58,27 @@ def rich_package() -> Any:
     return rich
 
 
+def console(**options: Any) -> Any:
+    """A console of rich; a reader who goes away is a BrokenPipeError, and has no exit status of its own."""
+    rich = rich_package()
+
+    class Console(rich.console.Console):  # type: ignore[name-defined,misc]
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
+    return Console(**options)
+
+
+def terminal(stream: Any) -> bool:
+    """Whether somebody looks at a stream that can move its cursor."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def wide(stream: Any) -> bool:
+    """Whether it is a terminal on which a table has room."""
+    return terminal(stream) and shutil.get_terminal_size().columns >= WIDE
+
+
 def bar(items: Sequence[Any], what: str) -> Iterable[Any]:
     """Show a bar by tqdm, if it is installed and somebody looks."""
     if not watched():
@@ -63,4 +90,4 @@ def bar(items: Sequence[Any], what: str) -> Iterable[Any]:
 
 def watched() -> bool:
     """Whether there is a terminal, and tqdm to show a bar on it."""
-    return sys.stderr.isatty() and find_spec("tqdm") is not None
+    return terminal(sys.stderr) and find_spec("tqdm") is not None

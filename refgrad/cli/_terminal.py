@@ -1,6 +1,7 @@
 """What a terminal shows of somebody's code under judgement: verdicts, a line that moves, what the code printed."""
 
 import io
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
@@ -8,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.cli._output import rich_package
+from refgrad.cli._output import console, rich_package, terminal, wide
 from refgrad.testing import Verdict
 
 __all__ = ["live", "print_overview", "print_verdict", "said"]
@@ -33,7 +34,8 @@ def print_verdict(verdict: Verdict) -> None:
     off = abs(verdict.estimate - verdict.exact).max()
     counted = f"{verdict.n:,} {verdict.counted}"
     line = f"right: {verdict.problem}, {counted}, off by {off:.1g}, at most {verdict.certified:.1g}"
-    text = line if verdict.outcome == "right" else str(verdict)
+    notes = [f"  note: {note}" for note in verdict.notes]
+    text = "\n".join([line, *notes]) if verdict.outcome == "right" else str(verdict)
     rich = rich_package()
     if rich is None:
         print(text, flush=True)
@@ -43,13 +45,13 @@ def print_verdict(verdict: Verdict) -> None:
     styled.highlight_regex(r"(?m)^.*<- (worst|off)$", "red")
     styled.highlight_regex(r"(?m)^  fits: .*$", "bold")
     styled.highlight_regex(r"(?m)^  (assumes|note|repeat|bias that|evidence) .*$", "dim")
-    rich.console.Console(highlight=False, soft_wrap=True).print(styled)
+    console(highlight=False, soft_wrap=True).print(styled)
 
 
 def print_overview(verdicts: Sequence[Verdict]) -> None:
     """A table of several verdicts, for a terminal with rich: what is off, by how much, and how sure."""
     rich = rich_package()
-    if rich is None or not sys.stdout.isatty() or len(verdicts) < 2:
+    if rich is None or not wide(sys.stdout) or len(verdicts) < 2:
         return
     table = rich.table.Table(title_justify="left")
     for name in ("problem", "outcome", "samples", "off by", "could hide", "tolerance", "evidence"):
@@ -64,20 +66,20 @@ def print_overview(verdicts: Sequence[Verdict]) -> None:
             f"10^{verdict.evidence:.1f}" if np.isfinite(verdict.evidence) else "certain",
         )
     print()
-    rich.console.Console().print(table)
+    console().print(table)
 
 
 @contextmanager
 def live(title: str) -> Iterator[Any]:
     """A line on the terminal that is overwritten at every look, and gone at the end."""
-    if not sys.stderr.isatty():
+    if not terminal(sys.stderr):
         yield None
         return
 
     def show(n: int, evidence: float) -> None:
-        print(
-            f"\r\033[K{title}: {n:,} samples, evidence of a bias 10^{evidence:.1f}", end="", file=sys.stderr, flush=True
-        )
+        line = f"{title}: {n:,} samples, evidence of a bias 10^{evidence:.1f}"
+        room = shutil.get_terminal_size().columns - 1
+        print(f"\r\033[K{line[:room]}", end="", file=sys.stderr, flush=True)
 
     try:
         yield show
