@@ -206,7 +206,7 @@ def _scatter_note(covariance: Array, scatter: Array, estimator: Estimator) -> tu
     ratio = float(np.linalg.eigvalsh(whiten.T @ scatter @ whiten).max())
     if ratio < SCATTERED:
         return ()
-    return (f"the pilot scatters {ratio:.1f} times as much as {estimator!r} does: is that the estimator?",)
+    return (f"in some direction the pilot scatters {ratio:.1f} times as much as {estimator!r} does: is it that one?",)
 
 
 def _less(rows: Array, center: Array) -> Array:

@@ -2,9 +2,13 @@
 
 import dataclasses
 import json
+import os
 import re
+import shlex
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -223,6 +227,9 @@ def test_an_overview_on_a_terminal(capsys, monkeypatch):
     _terminal.print_overview(verdicts)
     assert capsys.readouterr().out == ""  # a pipe has the lines alone
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    _terminal.print_overview(verdicts)
+    assert capsys.readouterr().out == ""  # nor has a table room on a narrow one
     monkeypatch.setenv("COLUMNS", "160")
     _terminal.print_overview(verdicts)
     shown = capsys.readouterr().out
@@ -263,6 +270,62 @@ class TestProgram:
     def test_beside_a_sampler(self, capsys):
         assert run("mine.py:right", "--program", "x") == 2
         assert "needs a SAMPLER or a --program" in capsys.readouterr().err
+
+
+class TestEnds:
+    """Exit statuses of a process: who reads it, and who ends it."""
+
+    COMMAND = (sys.executable, "-m", "refgrad", "verify", "mine.py:right", "--family", "bernoulli")
+
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+    def test_a_signal_ends_the_program_too(self, number):
+        busy = "import os, sys; print(os.getpid(), file=open('pid', 'w'), flush=True)\nwhile True: pass"
+        Path("busy.py").write_text(busy)
+        code = (
+            "import signal, sys; from refgrad.cli import main\n"
+            "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+            "sys.exit(main(['verify', '--program', f'{sys.executable} busy.py', '--html', 'new.html']))"
+        )
+        process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
+        while not (Path("pid").exists() and Path("pid").read_text().endswith("\n")):
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(number)
+        _, error = process.communicate(timeout=60)
+        assert process.returncode == 128 + number
+        assert error == f"refgrad: {'interrupted' if number == signal.SIGINT else f'ended by {number.name}'}\n"
+        assert not Path("new.html").exists()
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(Path("pid").read_text()), 0)
+
+    def test_a_reader_who_goes_away_is_no_verdict(self):
+        reader, writer = os.pipe()
+        os.close(reader)
+        done = subprocess.run(self.COMMAND, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+        os.close(writer)
+        assert (done.returncode, done.stderr) == (2, "")
+
+    @pytest.mark.parametrize("closed", [">&-", "2>&-"])
+    def test_a_closed_stream(self, closed):
+        command = f"{shlex.join(self.COMMAND)} {closed}"
+        done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+
+    @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+    def test_a_full_disk(self):
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run(self.COMMAND, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        assert done.returncode == 2
+        assert done.stderr.startswith("refgrad: cannot write the output: No space left")
+
+
+def test_a_note_of_what_is_right_is_shown(capsys):
+    Path("unseeded.py").write_text(
+        "from mine import *\nRNG = np.random.default_rng(0)\n"
+        "def sampler(problem, n, rng):\n    rng.random()\n    return right(problem, n, RNG)"
+    )
+    assert run("unseeded.py:sampler", "--family", "bernoulli") == 0
+    assert capsys.readouterr().out.count("  note: the same generator gave other rows the second time") == 10
 
 
 class TestReport:

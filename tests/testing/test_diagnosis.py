@@ -211,6 +211,8 @@ class TestWithoutACatalogue:
 
     def test_a_half_has_two_readings(self):
         assert "(m - 1)/m" in suggestion(0.5, 0.001)
+        assert "1/n for the n = 20,000 rows of a call" in suggestion(5.2e-5, 5e-6, 20_000)
+        assert suggestion(5e-5, 2e-5, 20_000) == ": mean zero"
         assert "1/m" in suggestion(0.5, 0.001)
 
     @pytest.mark.parametrize(

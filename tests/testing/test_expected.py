@@ -193,7 +193,7 @@ def test_a_reference_that_claims_what_it_is_not():
 
 def test_a_reference_that_scatters_less_is_noted():
     expected = unbiased(PAIR, pilot(PAIR), Settings(estimator=ConstantBaseline(0.5)))
-    assert "times as much as ConstantBaseline(baseline=0.5) does: is that the estimator" in expected.notes[-1]
+    assert "times as much as ConstantBaseline(baseline=0.5) does: is it that one" in expected.notes[-1]
     assert unbiased(PAIR, pilot(PAIR), Settings(estimator=Reinforce())).notes == ()
 
 

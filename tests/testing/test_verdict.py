@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from refgrad.testing import check_unbiased, standard_problems
+from refgrad.estimators import Reinforce
+from refgrad.testing import check_moments, check_unbiased, standard_problems
 from testing import samplers
 
 PROBLEM = standard_problems("bernoulli")[2]
@@ -54,3 +55,20 @@ def test_machines_read_strict_json():
         assert back["outcome"] == verdict.outcome
         assert back["worst"] == list(verdict.worst)
         assert back["exact"] == verdict.exact.tolist()
+
+
+def test_the_worst_is_what_shows_most():
+    """A variance that is too small is far off in units of what is seen, though not of what is expected."""
+
+    def mean_of_four(problem, n, rng):
+        return samplers.reinforce(problem, 4 * n, rng).reshape(n, 4, -1).mean(axis=1)
+
+    verdict = check_moments(mean_of_four, PROBLEM, Reinforce(), causes=False)
+    assert verdict.outcome == "wrong"
+    assert len(verdict.worst) == 2
+    (row,) = [line for line in str(verdict).splitlines() if line.endswith("<- worst")]
+    assert row.split()[-4].startswith("-")
+
+
+def test_what_cannot_be_judged_has_no_worst():
+    assert "<- worst" not in str(check_unbiased(samplers.some_nan, PROBLEM))
