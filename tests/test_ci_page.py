@@ -32,6 +32,9 @@ def run(command, folder, **environment):
     )
 
 
+pytestmark = pytest.mark.exhaustive
+
+
 @pytest.fixture
 def pasted(tmp_path):
     files = paste.paste(PAGE, tmp_path)

@@ -43,6 +43,7 @@ def estimate(problem, n, rng):
 
 
 class TestTheCatalogue:
+    @pytest.mark.exhaustive
     @families
     @pytest.mark.parametrize(("n", "share"), [(1000, 0.98), (20_000, 1.0)])
     def test_every_mistake_is_named(self, family, n, share):

@@ -162,6 +162,7 @@ class TestSecondMoments:
         hair = np.maximum(0.01 * expected.allowed, expected.rounding) ** 2
         assert (rest.diagonal() <= hair + 1e-12).all()
 
+    @pytest.mark.exhaustive
     @pytest.mark.parametrize("number", [0, 11])
     @pytest.mark.parametrize("estimator", [GumbelSoftmax(0.5), Rebar(0.5), Rebar(0.1)], ids=repr)
     def test_of_what_is_integrated(self, estimator, number):

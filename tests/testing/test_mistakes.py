@@ -195,6 +195,7 @@ def test_the_parts_as_they_stand_are_right(parts, right):
             assert (np.abs(given - needed) <= 2000 * EPS * (1 + np.abs(needed).max())).all()
 
 
+@pytest.mark.exhaustive
 def test_no_two_have_the_same_moments():
     named = {m.name: m for m in ALL}
     alike = []
