@@ -6,6 +6,7 @@ import importlib.util
 import sys
 import traceback
 from collections.abc import Callable
+from dataclasses import fields
 from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
@@ -81,17 +82,22 @@ def load_estimator(text: str) -> Estimator:
     try:
         node = ast.parse(text, mode="eval").body
         call = node if isinstance(node, ast.Call) else ast.Call(func=node, args=[], keywords=[])
-        if not isinstance(call.func, ast.Name) or call.args:
+        if not isinstance(call.func, ast.Name) or call.args or any(keyword.arg is None for keyword in call.keywords):
             raise ValueError
-        fields = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
+        given = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
     except (SyntaxError, ValueError):
         raise LoadError(f"the estimator needs to be Name or Name(field=value), but is {text!r}") from None
     known = {cls.__name__: cls for cls in classes()}
     if call.func.id not in known:
-        raise LoadError(f"there is no estimator {call.func.id!r}; there are {', '.join(known)}")
+        close = [name for name in known if name.lower() == call.func.id.lower()]
+        hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
+        raise LoadError(f"there is no estimator {call.func.id!r}; {hint}")
     cls = known[call.func.id]
+    names = [field.name for field in fields(cls) if field.init]  # type: ignore[arg-type]  # of a dataclass
+    if unknown := [name for name in given if name not in names]:
+        raise LoadError(f"{cls.__name__} has no field {unknown[0]!r}; it has {', '.join(names) or 'none'}")
     try:
-        return cls(**fields)
+        return cls(**given)
     except (TypeError, ValueError) as error:
         raise LoadError(f"{text}: {error}") from None
 

@@ -67,6 +67,9 @@ def test_estimators_by_name():
     [
         ("Nothing", "there is no estimator 'Nothing'; there are ConstantBaseline, .*, Reinforce, Relax$"),
         ("Estimator", "there is no estimator 'Estimator'"),
+        ("rebar", r"there is no estimator 'rebar'; did you mean Rebar\?"),
+        ("Rebar(temp=0.5)", "Rebar has no field 'temp'; it has temperature, coefficient, coupled"),
+        ("Rebar(**{})", "needs to be Name or Name"),
         ("Adam", "there is no estimator 'Adam'"),
         ("pathwise", "there is no estimator 'pathwise'"),
         ("GumbelSoftmax", "missing 1 required positional argument: 'temperature'"),
