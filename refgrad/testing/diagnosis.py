@@ -22,6 +22,7 @@ __all__ = ["Cause", "Diagnosis", "diagnose", "diagnosis_problems"]
 FRESH = 0xD1A6_0515  # no call of a check has this number: its samples, where it stopped, were selected
 ROWS = 2**15  # most rows asked for in one call
 LEAST = 100
+FEW, PROBE = 2, 2**31  # rows of a first call, and its number
 LONGEST = 100  # characters of an error that a report repeats
 
 
@@ -76,7 +77,9 @@ class Diagnosis:
         if self.not_finite:
             lines.append(f"  left out: {self.not_finite:,} rows that are not finite")
         lines += [f"  left out: {failure}" for failure in self.failures]
-        lines.append(f"  on: {', '.join(self.problems) or 'no problem'}")
+        if not self.problems:
+            return "\n".join(lines)
+        lines.append(f"  on: {', '.join(self.problems)}")
         costly = f", {self.skipped} of them not on every problem" if self.skipped else ""
         lines.append(f"  {self.tried} candidates{costly}; the true one is missed with probability {self.alpha:g}")
         lines.append(f"  repeat with n={self.n}, seed={self.seed}")
@@ -144,6 +147,7 @@ def diagnose(
     for at, problem in enumerate(chosen):
         source = Source(sampler, problem, seed, form)
         try:
+            source.draw(FEW, FRESH, at, PROBE)  # code for the other family may ask for memory without end
             sizes = [min(ROWS, count - start) for start in range(0, count, ROWS)]
             drawn = np.concatenate([source.draw(size, FRESH, at, call).rows for call, size in enumerate(sizes)])
             finite = np.isfinite(drawn).all(axis=1)

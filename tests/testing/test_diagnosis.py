@@ -419,3 +419,24 @@ class TestBrokenOnPurpose:
         seen.clear()
         diagnose(watched, "bernoulli", n=100)
         assert bool(of_the_check & set(seen)) == shared
+
+
+def test_nobody_is_asked_for_much_before_it_is_seen_to_run():
+    asked = []
+
+    def for_one_family(problem, n, rng):
+        asked.append((problem.family, n))
+        if problem.family == "categorical":
+            raise MemoryError
+        return samplers.reinforce(problem, n, rng)
+
+    found = diagnose(for_one_family, n=1000)
+    assert [n for family, n in asked if family == "categorical"] == [2] * 4
+    assert len(found.failures) == 4
+
+
+def test_of_nothing_nothing_is_said():
+    def never(problem, n, rng):
+        raise KeyError
+
+    assert "missed with probability" not in str(diagnose(never))
