@@ -54,8 +54,8 @@ def test_the_workflow_passes_the_right_estimator_and_fails_the_wrong_one(pasted)
     done = run(f"{test} --refgrad-report gradients.json", pasted)
     assert done.returncode == 1, done.stdout
     (shown,) = re.findall(r"```text\n(wrong: .*?)```", TEXT, re.DOTALL)
-    assert all(line in done.stdout for line in shown.splitlines())
-    assert "own-sample-in-the-mean-of-4" in done.stdout
+    lines = [line.removesuffix(" [...]") for line in shown.splitlines() if line != "  ..."]
+    assert [line for line in lines if line not in done.stdout] == []
     assert "--refgrad-seed=0" in done.stdout
     report = read(pasted / "gradients.json")
     assert [v["outcome"] for v in report["verdicts"] if v["test"].startswith("tests/test_gradients")] == ["wrong"] * 10
