@@ -29,8 +29,10 @@ The answer is one line too, written through (flushed): n estimates of the gradie
     {"id":7,"rows":[[0.25,-0.5],[0.0,0.125]]}
     {"id":7,"error":"only bernoulli is implemented"}
 
-null, NaN, Infinity and -Infinity may stand in the rows; a check counts them. When its input ends, the program ends.
-Whatever it has to say goes to standard error. `examples/peers/c_reinforce.c` is such a program.
+null, NaN, Infinity and -Infinity may stand in the rows; a check counts them. true and false are no numbers. A key
+occurs once, and an error that is null is none. The line is in UTF-8, and has at most 64 bytes for every number, white
+space included (17 digits hold a double), and 65,536 beside them. When its input ends, the program ends. What it has to
+say goes to standard error. `examples/peers/c_reinforce.c` is such a program.
 """
 
 from refgrad.testing.adapters._jax import from_jax

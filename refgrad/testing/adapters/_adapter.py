@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from refgrad.distributions._array import Array, as_float
 from refgrad.testing.problem import Problem
 
-__all__ = ["Adapter", "Surrogate", "check_value", "framework", "no_gradient"]
+__all__ = ["Adapter", "Surrogate", "check_value", "framework", "no_gradient", "row_count"]
 
 Surrogate = Callable[..., Any]
 
@@ -67,17 +68,34 @@ class Adapter:
         Raises
         ------
         ValueError
-            If the surrogate returns another shape, or no gradient reaches the logits.
+            If n is negative, the surrogate returns another shape, or no gradient reaches the logits.
+        TypeError
+            If n is no whole number.
         ImportError
             If the framework is not installed.
         """
         if rng is not None:
-            return self.rows(problem, int(n), rng, None)
+            return self.rows(problem, row_count(n), rng, None)
         noise = as_float(n, "noise")
         if noise.shape[2:] != problem.q.event_shape or noise.ndim < 2:
             needed = ", ".join(map(str, ("draws", "n", *problem.q.event_shape)))
             raise ValueError(f"noise needs shape ({needed}), but has shape {noise.shape}")
         return self.rows(problem, noise.shape[1], None, noise)
+
+
+def row_count(n: Any) -> int:
+    """Check how many rows are wanted.
+
+    Raises
+    ------
+    ValueError
+        If it is negative.
+    TypeError
+        If it is no whole number.
+    """
+    if index(n) < 0:
+        raise ValueError(f"n needs to be at least 0, but is {n}")
+    return index(n)
 
 
 def framework(name: str, adapter: str) -> Any:
@@ -94,18 +112,21 @@ def framework(name: str, adapter: str) -> Any:
         raise ImportError(f"{adapter} needs {name}, which is not installed here: {error}") from error
 
 
-def check_value(value: Any, shapes: tuple[tuple[int, ...], ...], what: str) -> None:
-    """Refuse what a surrogate returns in another shape.
+def check_value(value: Any, shapes: tuple[tuple[int, ...], ...], what: str, kind: type = object) -> None:
+    """Refuse what a surrogate returns in another shape, or as another kind of array.
 
     Raises
     ------
     ValueError
-        If it is of none of the shapes.
+        If it is of none of the shapes, or not of this kind.
     """
     if value is None:
         raise ValueError(f"the surrogate needs to return {what}, but returned None: is a return missing?")
     if not hasattr(value, "shape") or tuple(value.shape) not in shapes:
         given = f"shape {tuple(value.shape)}" if hasattr(value, "shape") else f"a {type(value).__name__}"
+        raise ValueError(f"the surrogate needs to return {what}, but returned {given}")
+    if not isinstance(value, kind):
+        given = f"a {type(value).__module__}.{type(value).__name__}"
         raise ValueError(f"the surrogate needs to return {what}, but returned {given}")
 
 

@@ -10,6 +10,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from refgrad.testing.adapters._printable import printable, quoted
+
 __all__ = ["Channel", "ChannelError"]
 
 CHUNK = 2**16  # bytes read or written at once
@@ -60,7 +62,7 @@ class Channel:
         until = time.monotonic() + seconds
         self._turn(0)  # what came since the last answer
         if self._heard:
-            raise ChannelError(f"answered twice, or before it was asked: {_quoted(self._heard)}")
+            raise ChannelError(f"answered twice, or before it was asked: {quoted(self._heard)}")
         self._left, searched = memoryview(request), 0
         self._streams.register(self._in, selectors.EVENT_WRITE)
         while (end := self._heard.find(b"\n", searched)) < 0:
@@ -71,7 +73,7 @@ class Channel:
             self._expect_life(request, seconds, until)
         line, rest = bytes(self._heard[:end]), self._heard[end + 1 :]
         if rest:
-            raise ChannelError(f"answered one request twice: after the end of the line came {_quoted(rest)}")
+            raise ChannelError(f"answered one request twice: after the end of the line came {quoted(rest)}")
         if self._left:
             raise ChannelError("answered before it had read the whole request")
         self._heard.clear()
@@ -79,28 +81,28 @@ class Channel:
 
     def told(self) -> str:
         """The last lines of its standard error, to be added to a message."""
-        lines = self._complaints.decode(errors="replace").splitlines()[-SHOWN:]
+        lines = _last([printable(line) for line in self._complaints.decode(errors="replace").splitlines()])
         return "".join(f"\n    {line[:500]}" for line in ["its standard error ends with:", *lines]) if lines else ""
 
     def close(self) -> None:
         """End the program politely: close its input, and wait; then as `kill` does."""
-        self._silence()
-        self._in.close()
-        self._wait()
-        self.kill()
+        try:
+            self._silence()
+            self._in.close()
+            self._wait()
+        finally:
+            self.kill()
 
     def kill(self) -> None:
-        """End the program and its children by SIGTERM, and what is left by SIGKILL."""
-        for number, patience in ((signal.SIGTERM, PATIENCE), (signal.SIGKILL, PATIENCE / 4)):
-            until = time.monotonic() + patience  # a zombie whose parent does not care would be waited for
-            left = self._signal(number)
-            while left and time.monotonic() < until:
-                time.sleep(TICK / 10)
-                left = self._signal(0)
-        self.process.wait()
-        self._streams.close()
-        for stream in (self._in, self._out, self._err):
-            stream.close()
+        """End the program and its children by SIGTERM; what is left, or all at an interrupt, by SIGKILL."""
+        try:
+            self._end_by(signal.SIGTERM, PATIENCE)
+        finally:
+            self._end_by(signal.SIGKILL, PATIENCE / 4)
+            self.process.wait()
+            self._streams.close()
+            for stream in (self._in, self._out, self._err):
+                stream.close()
 
     def _turn(self, seconds: float) -> bool:
         """Wait for the pipes, and write and read once what they take and have; tell whether there was anything."""
@@ -142,7 +144,7 @@ class Channel:
         ended, late = self.process.poll() is not None, time.monotonic() >= until
         if (ended and not late and self._turn(0)) or b"\n" in self._heard[-CHUNK:]:
             return
-        half = f" after half a line, {_quoted(self._heard)}" if self._heard else ""
+        half = f" after half a line, {quoted(self._heard)}" if self._heard else ""
         if ended or self._out not in self._streams.get_map():
             self._wait()
             raise ChannelError(_ending(self.process.returncode) + (half or " without an answer"))
@@ -150,6 +152,14 @@ class Channel:
             left = f"{len(self._left):,} of {len(request):,} bytes"
             unread = f", and left {left} of the request unread" if self._left else ""
             raise ChannelError(f"gave no answer within {seconds:g} s{half}{unread}")
+
+    def _end_by(self, number: int, patience: float) -> None:
+        """Send a signal, and wait for a while until nothing is left."""
+        until = time.monotonic() + patience  # a zombie whose parent does not care would be waited for
+        left = self._signal(number)
+        while left and time.monotonic() < until:
+            time.sleep(TICK / 10)
+            left = self._signal(0)
 
     def _signal(self, number: int) -> bool:
         """Send a signal to all that is left of the program; tell whether there was anything."""
@@ -171,7 +181,11 @@ def _ending(status: int | None) -> str:
     return f"was ended by the signal {known.get(-status, -status)}"
 
 
-def _quoted(data: bytes | bytearray) -> str:
-    """The beginning of some bytes."""
-    text = repr(bytes(data[:80]).decode(errors="replace"))
-    return text + (f" and {len(data) - 80:,} bytes more" if len(data) > 80 else "")
+def _last(lines: list[str]) -> list[str]:
+    """The last lines, and if these begin inside of a stack, which is indented, the two lines above it: its message."""
+    start = max(0, len(lines) - SHOWN)
+    head = start
+    while head and lines[head][:1] in {" ", ""}:
+        head -= 1
+    message = [line for line in lines[max(0, head - 1) : head + 1] if line] if head < start else []
+    return [*message, *(["..."] if head + 1 < start and message else []), *lines[start:]]

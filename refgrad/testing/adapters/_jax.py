@@ -70,23 +70,25 @@ def from_jax(surrogate: Surrogate) -> Adapter:
         return jax.jit(jax.vmap(jax.grad(value), (None, 1)) if noisy else jax.vmap(drawn, (None, 0, None)))
 
     def rows(problem: Problem, n: int, rng: np.random.Generator | None, noise: Array | None) -> Any:
-        gradient = compiled(problem, noise is not None)
+        jax, gradient = framework("jax", "from_jax"), compiled(problem, noise is not None)
+        if not n:
+            return np.empty((0, *problem.q.event_shape))
+        put, found = jax.device_put, []
         if rng is not None:
-            jax = framework("jax", "from_jax")
-            key = jax.random.wrap_key_data(rng.integers(2**32, size=_key_size(jax), dtype=np.uint32))
+            key = jax.random.wrap_key_data(put(rng.integers(2**32, size=_key_size(jax), dtype=np.uint32)))
             numbers = np.arange(n + -n % BLOCK, dtype=np.uint32).reshape(-1, BLOCK)
-            found = [gradient(problem.logits, block, key) for block in numbers]
+            found += [jax.device_get(gradient(put(problem.logits), put(block), key)) for block in numbers]
         elif noise is not None:
             blocks = (noise[:, start : start + BLOCK] for start in range(0, n, BLOCK))
-            found = [gradient(problem.logits, _filled(block)) for block in blocks]
-        return np.concatenate([np.asarray(block) for block in found])[:n]
+            found += [jax.device_get(gradient(put(problem.logits), put(_filled(block)))) for block in blocks]
+        return np.concatenate(found)[:n]
 
     return Adapter(surrogate, rows)
 
 
 def _key_size(jax: Any) -> int:
     """Words of a key: of threefry, or of what is the default."""
-    return int(jax.random.key_data(jax.random.key(0)).size)
+    return int(jax.eval_shape(lambda: jax.random.key_data(jax.random.key(0))).size)
 
 
 def _filled(noise: Array) -> Array:

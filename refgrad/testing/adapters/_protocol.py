@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from types import NoneType
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from refgrad.distributions._array import Array
 from refgrad.testing._wire import to_wire
+from refgrad.testing.adapters._printable import printable, quoted
 from refgrad.testing.problem import Problem
 
 __all__ = ["ProtocolError", "RefusedError", "answer_limit", "described", "read_answer", "request"]
@@ -61,42 +63,54 @@ def read_answer(line: bytes, number: int, shape: tuple[int, ...]) -> Array:
         If it is no answer to this request.
     """
     try:
-        answer = json.loads(line)
+        answer = json.loads(line, object_pairs_hook=_object)
     except (ValueError, RecursionError) as error:
         start = max(0, getattr(error, "pos", 0) - 40)  # what is wrong may stand far behind
-        behind = f", at byte {start:,} of it {_quoted(line[start:])}" if start else ""
-        raise ProtocolError(f"needs to answer in JSON, but wrote {_quoted(line)}{behind} ({error})") from error
+        behind = f", at byte {start:,} of it {quoted(line[start:])}" if start else ""
+        raise ProtocolError(f"needs to answer in JSON, but wrote {quoted(line)}{behind} ({error})") from error
     if not isinstance(answer, dict):
-        raise ProtocolError(f"needs to answer with an object, but wrote {_quoted(line)}")
-    if answer.get("id") != number:
-        raise ProtocolError(f'needs to answer with "id": {number}, but wrote {_quoted(line)}')
-    if "error" in answer:
-        raise RefusedError(str(answer["error"])[:2000])
+        raise ProtocolError(f"needs to answer with an object, but wrote {quoted(line)}")
+    if type(answer.get("id")) is not int or answer["id"] != number:  # false == 0 == 0.0
+        raise ProtocolError(f'needs to answer with "id": {number}, but wrote {quoted(line)}')
+    if answer.get("error") is not None:
+        raise RefusedError(printable(str(answer["error"]))[:2000])
     if "rows" not in answer:
-        raise ProtocolError(f'needs to answer with "rows" or "error", but wrote {_quoted(line)}')
-    return _rows(answer["rows"], shape)
+        raise ProtocolError(f'needs to answer with "rows" or "error", but wrote {quoted(line)}')
+    return _rows(answer["rows"], shape, plain=not (b"true" in line or b"false" in line))
 
 
-def _rows(rows: Any, shape: tuple[int, ...]) -> Array:
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of an answer, in which every key occurs once."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        ((twice, _),) = Counter(key for key, _ in pairs).most_common(1)
+        raise ProtocolError(
+            f"needs to answer with every key once, but wrote {quoted(json.dumps(twice).encode())} again"
+        )
+    return found
+
+
+def _rows(rows: Any, shape: tuple[int, ...], *, plain: bool) -> Array:
+    """The rows as numbers; plain if no boolean can be among them, which NumPy would take for a number."""
     n, size = shape[0], int(np.prod(shape[1:]))
     needed = f"{n:,} rows of {size}, nested as {list(shape)} or flat,"
     try:
         numbers = np.array(rows)
-    except (ValueError, OverflowError) as error:
+        if not plain or numbers.dtype.kind not in "iuf":
+            leaves = np.array(rows, dtype=object)
+            _expect_numbers(leaves)
+            numbers = leaves.astype(float)  # null is NaN
+    except ValueError as error:
         raise ProtocolError(f"needs to answer with {needed} but they are not alike: {error}") from error
-    if numbers.dtype == object and all(isinstance(x, (int, float, NoneType)) for x in numbers.flat):
-        numbers = numbers.astype(float)  # null is NaN
-    if numbers.dtype.kind not in "iuf" and numbers.size:
-        given = np.array(rows, dtype=object).flat
-        other = next(x for x in given if isinstance(x, bool) or not isinstance(x, (int, float, NoneType)))
-        raise ProtocolError(
-            f"needs to answer with numbers, but has {_quoted(json.dumps(other).encode())} among its rows"
-        )
+    except OverflowError as error:
+        raise ProtocolError(f"needs to answer with numbers of double precision, but one is larger: {error}") from error
     if numbers.shape not in {shape, (n, size), (n * size,)}:
         raise ProtocolError(f"needs to answer with {needed} but their shape is {numbers.shape}")
     return numbers.astype(float).reshape(shape)
 
 
-def _quoted(line: bytes) -> str:
-    text = line[:80].decode(errors="replace")
-    return repr(text) + (f" and {len(line) - 80:,} bytes more" if len(line) > 80 else "")
+def _expect_numbers(leaves: Any) -> None:
+    for leaf in leaves.flat:
+        if type(leaf) not in {int, float, NoneType}:
+            given = quoted(json.dumps(leaf).encode())
+            raise ProtocolError(f"needs to answer with numbers, but has {given} among its rows")

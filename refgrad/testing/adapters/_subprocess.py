@@ -9,6 +9,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Sequence
+from numbers import Real
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn
@@ -16,7 +17,9 @@ from typing import Any, NoReturn
 import numpy as np
 
 from refgrad.distributions._array import Array, as_float
+from refgrad.testing.adapters._adapter import row_count
 from refgrad.testing.adapters._channel import Channel, ChannelError
+from refgrad.testing.adapters._printable import printable
 from refgrad.testing.adapters._protocol import (
     ProtocolError,
     RefusedError,
@@ -30,6 +33,7 @@ from refgrad.testing.problem import Problem
 __all__ = ["Subprocess", "SubprocessError"]
 
 WIDTH = 200  # of a command in a message
+NAME = 60  # of a command as the name of a sampler
 
 
 class SubprocessError(RuntimeError):
@@ -40,7 +44,8 @@ class Subprocess:
     """A program in any language as a sampler, and as a function of noise.
 
     It starts at once, in a session of its own, and is ended by `close`, by the end of a `with`, or with this object:
-    first its input ends, then come SIGTERM and SIGKILL, to its children too. After a failure it is ended and stays so.
+    first its input ends, then come SIGTERM and SIGKILL, to its children too as long as they stay in that session. After
+    a failure it is ended and stays so. Where our own process is killed, its input ends and nothing else happens.
 
     Parameters
     ----------
@@ -54,14 +59,15 @@ class Subprocess:
     SubprocessError
         If the program does not start, or the system is Windows.
     TypeError
-        If the command is one text.
+        If the command is no sequence of words, or the timeout no number.
     ValueError
-        If the command is empty, or the timeout is not positive and finite.
+        If the command or the name of its program is empty, or the timeout is not positive and finite.
 
     Notes
     -----
-    The protocol stands at the head of this package. For POSIX systems. It is not pickled, and not called from a process
-    that was forked off: every process starts its own.
+    The protocol stands at the head of this package. The name in reports is the command, shortened. Threads take turns:
+    a call, and `close`, wait for the call that is running. For POSIX systems. It is not pickled, and not called from a
+    process that was forked off: every process starts its own.
 
     Examples
     --------
@@ -80,22 +86,22 @@ class Subprocess:
     """
 
     def __init__(self, command: Sequence[str | Path], *, timeout: float = 60.0) -> None:
-        if isinstance(command, (str, bytes, Path)):
+        if isinstance(command, (str, bytes)) or not isinstance(command, Sequence):
             raise TypeError(f"command needs to be a list of words, but is {command!r}")
-        self.command, self.timeout = [os.fspath(word) for word in command], float(timeout)
-        if not self.command:
-            raise ValueError("command needs the name of a program, but is empty")
-        if not 0 < self.timeout < np.inf:
-            raise ValueError(f"timeout needs to be positive and finite, but is {timeout}")
+        self.command, self.timeout = [os.fsdecode(word) for word in command], _seconds(timeout)
+        if not self.command or not self.command[0]:
+            raise ValueError(f"command needs the name of a program first, but is {self.command}")
         if sys.platform == "win32":
             raise SubprocessError("Subprocess needs a POSIX system, but this is Windows")
-        self.__name__ = Path(self.command[0]).name
+        self.__name__ = _line([Path(self.command[0]).name, *self.command[1:]], NAME)
         self._ended, self._lock, self._calls = "", threading.Lock(), 0
         self._problem: tuple[Problem | None, str] = (None, "")
         try:
             self._channel = Channel(self.command)
         except (OSError, ValueError) as error:
-            raise SubprocessError(f"{self._called} does not start: {error}") from error
+            here = os.sep not in self.command[0] and Path(self.command[0]).is_file()
+            say = f"; for the file of that name in this folder say ./{self.command[0]}" if here else ""
+            raise SubprocessError(f"{self._called} does not start: {error}{printable(say)}") from error
         self._owner = os.getpid()
         self._finish = weakref.finalize(self, _end, self._channel, self._owner)
 
@@ -117,9 +123,9 @@ class Subprocess:
         SubprocessError
             If the program says an error, or fails in any other way; then it is ended.
         ValueError, TypeError
-            If the problem cannot be sent, or the noise is of another shape.
+            If the problem cannot be sent, n is no whole number or negative, or the noise is of another shape.
         """
-        given = {"n": int(n), "seed": int(rng.integers(2**53))} if rng is not None else _noise(problem, n)
+        given = {"n": row_count(n), "seed": int(rng.integers(2**53))} if rng is not None else _noise(problem, n)
         with self._lock:
             self._expect_open()
             if self._problem[0] is not problem:
@@ -138,12 +144,14 @@ class Subprocess:
                 raise
 
     def close(self) -> None:
-        """End the program, politely first; a second time nothing happens."""
+        """End the program, politely first and when no call is running; a second time nothing happens."""
         with self._lock:
-            if self._finish.alive and os.getpid() == self._owner:
-                self._channel.close()
-                self._finish.detach()
             self._ended = self._ended or "it was closed"
+            if self._finish.alive and os.getpid() == self._owner:
+                try:
+                    self._channel.close()
+                finally:
+                    self._finish.detach()
 
     def __enter__(self) -> Subprocess:
         return self
@@ -161,8 +169,7 @@ class Subprocess:
 
     @property
     def _called(self) -> str:
-        text = " ".join(shlex.join(self.command).split())
-        return f"the program {text if len(text) <= WIDTH else text[:WIDTH] + '...'}"
+        return f"the program {_line(self.command, WIDTH)}"
 
     def _expect_open(self) -> None:
         if os.getpid() != self._owner:
@@ -175,6 +182,24 @@ class Subprocess:
         told = self._channel.told()
         self._finish()
         raise SubprocessError(message + told) from error
+
+
+def _line(command: list[str], width: int) -> str:
+    """A command on one line that is not too long."""
+    text = printable(" ".join(shlex.join(command).split()))
+    return text if len(text) <= width else f"{text[:width]}..."
+
+
+def _seconds(timeout: Any) -> float:
+    if isinstance(timeout, bool) or not isinstance(timeout, Real):
+        raise TypeError(f"timeout needs to be a number of seconds, but is {timeout!r}")
+    try:
+        seconds = float(timeout)
+    except OverflowError:
+        seconds = np.inf
+    if not 0 < seconds < np.inf:
+        raise ValueError(f"timeout needs to be positive and finite, but is {seconds:g}")
+    return seconds
 
 
 def _end(channel: Channel, owner: int) -> None:

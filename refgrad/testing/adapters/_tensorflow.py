@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import lru_cache
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from refgrad.testing.problem import Problem
 __all__ = ["from_tensorflow"]
 
 KEPT = 32  # problems whose f is kept
+ALONE = RLock()  # the global seed is that of all threads
 
 
 def from_tensorflow(surrogate: Surrogate, *, global_seed: bool = False) -> Adapter:
@@ -23,13 +26,13 @@ def from_tensorflow(surrogate: Surrogate, *, global_seed: bool = False) -> Adapt
     Parameters
     ----------
     surrogate : callable
-        `surrogate(problem, logits, generator)` returns n values, or their sum; row i of them depends on row i of the
-        logits alone, a float64 tensor of shape (n, *event_shape). All randomness comes from the `tf.random.Generator`.
+        `surrogate(problem, logits, generator)` returns n values, (n,); value i depends on row i of the logits alone,
+        which are a float64 tensor of shape (n, *event_shape). All randomness comes from the `tf.random.Generator`.
         For `check_expectation` and `check_pathwise` it is `surrogate(problem, logits, noise)`, with noise of shape
         (draws, n, *event_shape).
     global_seed : bool
         For code that draws from the global generators: it is called as `surrogate(problem, logits)` after
-        `tf.random.set_seed`, which TensorFlow cannot undo.
+        `tf.random.set_seed`, which TensorFlow cannot undo. Calls from several threads then wait for each other.
 
     Returns
     -------
@@ -44,8 +47,9 @@ def from_tensorflow(surrogate: Surrogate, *, global_seed: bool = False) -> Adapt
 
     Notes
     -----
-    A mean over the rows, rather than their sum, would divide each by n. Objectives take no tensors of TensorFlow, so
-    the problem comes with an f that takes both, eagerly (not inside of a `tf.function`); its gradient is `f.grad`.
+    What is summed over the rows is refused: a mean could not be told from it, and would divide each by n. Objectives
+    take no tensors of TensorFlow, so the problem comes with an f that takes both, eagerly (not inside of a
+    `tf.function`); its gradient is `f.grad`.
 
     Examples
     --------
@@ -63,13 +67,13 @@ def from_tensorflow(surrogate: Surrogate, *, global_seed: bool = False) -> Adapt
         tf = framework("tensorflow", "from_tensorflow")
         logits = tf.constant(np.broadcast_to(problem.logits, (n, *problem.q.event_shape)))
         given: tuple[Any, ...] = ()
-        if rng is None:
-            given = (tf.constant(noise),)
-        elif global_seed:
-            tf.random.set_seed(int(rng.integers(2**63)))
-        else:
-            given = (tf.random.Generator.from_seed(int(rng.integers(2**63))),)
-        with tf.GradientTape() as tape:
+        with ALONE if global_seed else nullcontext(), tf.GradientTape() as tape:
+            if rng is None:
+                given = (tf.constant(noise),)
+            elif global_seed:
+                tf.random.set_seed(int(rng.integers(2**63)))
+            else:
+                given = (tf.random.Generator.from_seed(int(rng.integers(2**63))),)
             tape.watch(logits)
             value = surrogate(taking_tensors(problem), logits, *given)
             check_value(value, ((n,),), f"a tensor of n = {n} values, one a row, that nothing has summed or averaged")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from refgrad.testing.problem import Problem
 
 __all__ = ["from_torch"]
 
+ALONE = RLock()  # the generators of torch are those of all threads
+
 
 def from_torch(surrogate: Surrogate) -> Adapter:
     """Make a sampler and a function of noise of a PyTorch surrogate, whose gradient in the logits is the estimate.
@@ -19,8 +22,8 @@ def from_torch(surrogate: Surrogate) -> Adapter:
     Parameters
     ----------
     surrogate : callable
-        `surrogate(problem, logits)` returns n values, or their sum; row i of them depends on row i of the logits alone,
-        a float64 leaf of shape (n, *event_shape) on the CPU. For `check_expectation` and `check_pathwise` it is
+        `surrogate(problem, logits)` returns n values, (n,); value i depends on row i of the logits alone, which are a
+        float64 leaf of shape (n, *event_shape) on the CPU. For `check_expectation` and `check_pathwise` it is
         `surrogate(problem, logits, noise)`, with noise of shape (draws, n, *event_shape). `problem.f` takes tensors.
 
     Returns
@@ -36,9 +39,10 @@ def from_torch(surrogate: Surrogate) -> Adapter:
 
     Notes
     -----
-    A mean over the rows, rather than their sum, would divide each by n. In every call the generators of torch are
-    seeded from `rng`, and their state is put back afterwards; `.grad` of no other tensor is touched. Code in single
-    precision takes `logits.float()`, and says `precision="float32"` where a check asks for it.
+    What is summed over the rows is refused: a mean could not be told from it, and would divide each by n. In every call
+    the generators of torch are seeded from `rng`, and their state is put back afterwards; calls from several threads
+    wait for each other. `.grad` of no other tensor is touched. Code in single precision takes `logits.float()`, and
+    says `precision="float32"` where a check asks for it.
 
     Examples
     --------
@@ -54,13 +58,14 @@ def from_torch(surrogate: Surrogate) -> Adapter:
 
     def rows(problem: Problem, n: int, rng: np.random.Generator | None, noise: Array | None) -> Any:
         torch = framework("torch", "from_torch")
-        logits = torch.tensor(problem.logits).expand(n, *problem.q.event_shape).clone().requires_grad_()
         devices = range(torch.cuda.device_count())
-        with torch.random.fork_rng(devices), torch.enable_grad():
+        with ALONE, torch.random.fork_rng(devices), torch.inference_mode(False), torch.enable_grad():
+            logits = torch.tensor(problem.logits).expand(n, *problem.q.event_shape).clone().requires_grad_()
             if rng is not None:
                 torch.manual_seed(int(rng.integers(2**63)))
             value = surrogate(problem, logits, *(() if noise is None else (torch.tensor(noise),)))
-            check_value(value, ((n,),), f"a tensor of n = {n} values, one a row, that nothing has summed or averaged")
+            needed = f"a tensor of n = {n} values, one a row, that nothing has summed or averaged"
+            check_value(value, ((n,),), needed, torch.Tensor)
             if not value.requires_grad:
                 raise no_gradient()
             (slope,) = torch.autograd.grad(value.sum(), logits, allow_unused=True)

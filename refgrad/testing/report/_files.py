@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from refgrad.testing._reserved import replaced
 from refgrad.testing._reserved import reserved as reserved_file
 from refgrad.testing.report._extra import needed
 from refgrad.testing.report._page import page
@@ -28,7 +29,7 @@ def reserved(path: str | Path | None) -> Iterator[None]:
     Raises
     ------
     ValueError
-        If its suffix is neither .json nor .html.
+        If its suffix is neither .json nor .html, or it is a pipe, a socket or a disk.
     ImportError
         If it is .html, and a package of the extra `report` is missing.
     OSError
@@ -41,7 +42,7 @@ def reserved(path: str | Path | None) -> Iterator[None]:
 
 
 def write(report: dict[str, Any], path: str | Path) -> None:
-    """Write a report: .json as it is, .html as its `page`.
+    """Write a report, whole or not at all: .json as it is, .html as its `page`.
 
     Parameters
     ----------
@@ -55,10 +56,12 @@ def write(report: dict[str, Any], path: str | Path) -> None:
         keep to the schema.
     ImportError
         If it is .html, and a package of the extra `report` is missing.
+    OSError
+        If the file cannot be written.
     """
     path = Path(path)
     text = page(report) if _suffix(path) == ".html" else to_json(report)
-    path.write_text(text, encoding="utf-8")
+    replaced(path, text.encode())
 
 
 def to_json(report: dict[str, Any]) -> str:

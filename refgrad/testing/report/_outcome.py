@@ -13,7 +13,7 @@ from refgrad.testing.report._view import headline
 __all__ = ["FAILED", "counts_of", "sentence", "size_of_it", "word"]
 
 FAILED = ("failed", "error", "unfinished")  # tests
-NO_TESTS = 5  # exit status of pytest that collected none
+FINE = (0, 5)  # exit status of pytest: all passed, none collected
 
 
 def counts_of(report: Mapping[str, Any]) -> Counter[str]:
@@ -32,7 +32,7 @@ def word(report: Mapping[str, Any]) -> str:
         bad = [test for test in report["tests"].values() if test["outcome"] in FAILED]
         found = Counter({name: sum(test[name] for test in bad) for name in ("wrong", "undecided")})
         found["right"] = len(report["tests"])
-        failed = failed or bool(bad) or report["exit_status"] not in {0, NO_TESTS}
+        failed = failed or bool(bad) or report["exit_status"] not in FINE
     elif "rows" in report:
         found = Counter({"wrong": _not_kept(report), "right": len(report["rows"])})
     elif "comparison" in report:
@@ -90,7 +90,7 @@ def _of_the_rest(report: Mapping[str, Any]) -> str:
     said = ""
     if silent:
         said = f" {_many(silent, 'check')} could not be judged: the code raised, or returned what no check reads."
-    if report["exit_status"] and not any(test["outcome"] in FAILED for test in report["tests"].values()):
+    if report["exit_status"] not in FINE and not any(test["outcome"] in FAILED for test in report["tests"].values()):
         said += f" The run failed outside of them, with exit status {report['exit_status']}."
     return said
 
@@ -101,15 +101,17 @@ def size_of_it(verdicts: list[Mapping[str, Any]]) -> str:
     measured = [verdict for verdict in wrong if not verdict.get("battery")]
     if measured:
         most = max(measured, key=_relative)
-        return f"{'Furthest off' if len(wrong) > 1 else 'By how much'}: {most['problem']}. {headline(most)}"
+        where = f"{most['problem']}, in {most['test']}" if most.get("test") else most["problem"]
+        return f"{'Furthest off' if len(wrong) > 1 else 'By how much'}: {where}. {headline(most)}"
     return f"{wrong[0]['problem']}: {wrong[0]['reason']}." if wrong else ""
 
 
 def _relative(verdict: Mapping[str, Any]) -> float:
     """The largest deviation over the largest component."""
     exact, estimate = (np.array(verdict[name], dtype=float) for name in ("exact", "estimate"))
-    off = np.abs(np.nan_to_num(estimate - exact)).max(initial=0.0)
-    return float(off / (np.nan_to_num(np.abs(exact)).max(initial=0.0) or 1.0))
+    with np.errstate(over="ignore"):
+        off = np.abs(np.nan_to_num(estimate - exact)).max(initial=0.0)
+        return float(off / (np.nan_to_num(np.abs(exact)).max(initial=0.0) or 1.0))
 
 
 def _many(count: int, what: str) -> str:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
 import numpy as np
 
-from refgrad.testing.report import _asked, _figures, _outcome, _tables
+from refgrad.testing.report import _asked, _figures, _growth, _outcome, _tables, _text
 from refgrad.testing.report._extra import needed
 from refgrad.testing.report._validation import validate
-from refgrad.testing.report._view import MARKS, of_verdict
+from refgrad.testing.report._view import MARKS, known, of_verdict
 
 __all__ = ["page"]
 
 DRAWN = 20  # verdicts with figures
+CAUSES = 3  # on top, where there is no diagnosis
 WORDS = {
     "right": ("Right", MARKS["right"]),
     "wrong": ("Wrong", MARKS["wrong"]),
@@ -25,7 +26,7 @@ WORDS = {
 }
 COMPONENTS = (
     "Estimate against the exact value",
-    "thick line: standard error; thin: interval; shaded: tolerated; vertical: exact",
+    "thick line: standard error; thin: interval; shaded, between dashes: tolerated; vertical: exact",
 )
 EVIDENCE = ("Evidence of a bias", "above the dashed line: wrong")
 ABSENT = dict.fromkeys(("target", "repeat", "error", "diagnosis", "tests", "verdicts", "skipped"))
@@ -54,6 +55,7 @@ def page(report: Mapping[str, Any]) -> str:
     validate(report)
     counts = _outcome.counts_of(report)
     word = _outcome.word(report)
+    verdicts, causes = _verdicts(report), _causes(report)
     title, mark = _title(report, word)
     return template.render(
         report={**ABSENT, **report},
@@ -66,8 +68,11 @@ def page(report: Mapping[str, Any]) -> str:
         size=_outcome.size_of_it(_failing(report)),
         rate=_asked.rate(report),
         facts=list(_asked.facts(report)),
+        causes=causes,
+        known=known([text for text, _, _ in causes]),
         tests=_tests(report),
-        verdicts=_verdicts(report),
+        places=_places(verdicts),
+        verdicts=verdicts,
         rows=_tables.of_built_in(report["rows"]) if "rows" in report else None,
         comparison=_tables.of_comparison(report["comparison"]) if "comparison" in report else None,
     )
@@ -98,6 +103,21 @@ def _failing(report: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [verdict for verdict in report.get("verdicts", ()) if not _expected(report, verdict)]
 
 
+def _causes(report: Mapping[str, Any]) -> list[tuple[str, str, Mapping[str, Any]]]:
+    """What fits best of each verdict that is wrong, once: text, key of the first such verdict, and it."""
+    found: dict[str, tuple[str, str, Mapping[str, Any]]] = {}
+    for number, verdict in enumerate(report.get("verdicts", ())):
+        if verdict["outcome"] == "wrong" and verdict.get("causes") and not _expected(report, verdict):
+            found.setdefault(verdict["causes"][0], (verdict["causes"][0], f"v{number}", verdict))
+    fit = [cause for text, cause in found.items() if known([text])]
+    return (fit or list(found.values()))[:CAUSES]
+
+
+def _places(verdicts: Mapping[str, list[dict[str, Any]]]) -> dict[str, str]:
+    """Key of the first verdict of each test, as the page orders them."""
+    return {view["test"]: view["key"] for group in reversed(GROUPS) for view in reversed(verdicts[group])}
+
+
 def _verdicts(report: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
     """By group, each in the order of the report; figures for the first of them."""
     groups: dict[str, list[dict[str, Any]]] = {name: [] for name in GROUPS}
@@ -115,25 +135,39 @@ def _verdicts(report: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
 
 
 def _drawn(verdict: Mapping[str, Any], key: str) -> list[Any]:
-    """The figures that say something: none of what never varied, or was never looked at."""
-    markup = needed("markupsafe").Markup
-    figures = []
+    """The figures that say something: none of what never varied, was never looked at, or is not judged by its mean."""
+    figures: list[tuple[tuple[str, str], Callable[[Mapping[str, Any], str], str], str]] = []
     estimated = any(number is not None for number in np.ravel(np.array(verdict["estimate"], dtype=object)))
+    if verdict.get("battery"):
+        return []
     if estimated and (verdict["alpha"] or verdict["outcome"] == "wrong"):
-        figures.append((COMPONENTS, markup(_figures.components(verdict, f"{key}-components"))))
-    if verdict["alpha"] and len(verdict.get("history", ())) > 1 and not verdict.get("battery"):
-        figures.append((EVIDENCE, markup(_figures.evidence(verdict, f"{key}-evidence"))))
-    return figures
+        figures.append((COMPONENTS, _figures.components, f"{key}-components"))
+    if verdict["alpha"] and len(verdict.get("history", ())) > 1:
+        figures.append((EVIDENCE, _growth.evidence, f"{key}-evidence"))
+    return [(caption, _markup(draw, verdict, name)) for caption, draw, name in figures]
+
+
+def _markup(draw: Callable[[Mapping[str, Any], str], str], verdict: Mapping[str, Any], name: str) -> Any:
+    """A figure, or None where it cannot be drawn: the page has its numbers all the same."""
+    needed("matplotlib")
+    try:
+        with np.errstate(over="raise", invalid="ignore", divide="ignore"):
+            return needed("markupsafe").Markup(draw(verdict, name))
+    except Exception:  # whatever Matplotlib makes of numbers at the ends of what a float can hold
+        return None
 
 
 @cache
 def _environment() -> Any:
     jinja2 = needed("jinja2")
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.PackageLoader("refgrad.testing.report"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        finalize=_text.visible,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.filters |= {"broken": _text.broken, "coded": _text.coded}
+    return environment

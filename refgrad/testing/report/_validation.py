@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from refgrad.testing.report._extra import needed
 from refgrad.testing.report._format import schema
+from refgrad.testing.report._sense import LONGEST, faults, shown
 
 __all__ = ["validate"]
 
-LONGEST = 60  # characters of a wrong value that a message repeats
-LIKE_EXACT = ("estimate", "standard_error", "low", "high")
-LIKE_PAIRS = ("exact_covariance", "covariance", "covariance_error")
+BITS = 1023  # a number of more may be none of float64
 KINDS = {
     "array": "a list",
     "boolean": "true or false",
@@ -26,7 +25,7 @@ KINDS = {
 
 
 def validate(report: Any) -> None:
-    """Hold a report against the schema, and its arrays against each other.
+    """Hold a report against the schema, and its fields against each other.
 
     Parameters
     ----------
@@ -47,17 +46,29 @@ def validate(report: Any) -> None:
     ValueError: report needs the field 'exit_status', but has format, schema, version, command
     """
     jsonschema = needed("jsonschema")
+    for wrong in _no_numbers(report, []):
+        raise ValueError(wrong)
     error = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema()).iter_errors(report))
     if error is not None:
         raise ValueError(f"{_place(error.absolute_path)} {_said(error)}")
-    for number, verdict in enumerate(report.get("verdicts", ())):
-        for wrong in _of_arrays(verdict):
-            raise ValueError(f"{_place(['verdicts', number])}{wrong}")
+    for wrong in faults(report):
+        raise ValueError(f"report{wrong}")
 
 
 def _place(path: Any) -> str:
     parts = [f"[{part}]" if isinstance(part, int) else f".{part}" for part in path]
     return "report" + "".join(parts)
+
+
+def _no_numbers(value: Any, path: list[Any]) -> Iterator[str]:
+    """Numbers that JSON does not have, or that no float and no reader can hold."""
+    if isinstance(value, float) and not math.isfinite(value):
+        yield f"{_place(path)} needs a number that is finite, or null, but is {value}"
+    elif isinstance(value, int) and value.bit_length() > BITS:
+        yield f"{_place(path)} needs a number below 2**{BITS}, but is one of {value.bit_length():,} bits"
+    elif isinstance(value, Mapping | list | tuple):
+        for key, item in value.items() if isinstance(value, Mapping) else enumerate(value):
+            yield from _no_numbers(item, [*path, key])
 
 
 def _said(error: Any) -> str:
@@ -79,15 +90,15 @@ def _unknown(_: Any, value: Mapping[str, Any], rules: Mapping[str, Any]) -> str:
 
 def _kind(rule: str | list[str], value: Any, _: Any) -> str:
     kinds = [KINDS[name] for name in ([rule] if isinstance(rule, str) else rule)]
-    return f"needs {' or '.join(kinds)}, but is {_shown(value)}"
+    return f"needs {' or '.join(kinds)}, but is {shown(value)}"
 
 
 def _one_of(rule: list[Any], value: Any, _: Any) -> str:
-    return f"needs one of {', '.join(map(_shown, rule))}, but is {_shown(value)}"
+    return f"needs one of {', '.join(map(shown, rule))}, but is {shown(value)}"
 
 
 def _bound(words: str) -> Callable[[Any, Any, Any], str]:
-    return lambda rule, value, _: f"needs {words.format(rule)}, but is {_shown(value)}"
+    return lambda rule, value, _: f"needs {words.format(rule)}, but is {shown(value)}"
 
 
 RULES: Mapping[str, Callable[[Any, Any, Any], str]] = {
@@ -95,48 +106,10 @@ RULES: Mapping[str, Callable[[Any, Any, Any], str]] = {
     "additionalProperties": _unknown,
     "type": _kind,
     "enum": _one_of,
-    "const": lambda rule, value, _: f"needs {_shown(rule)}, but is {_shown(value)}",
+    "const": lambda rule, value, _: f"needs {shown(rule)}, but is {shown(value)}",
     "minimum": _bound("at least {}"),
     "exclusiveMinimum": _bound("more than {}"),
     "exclusiveMaximum": _bound("less than {}"),
     "minItems": _bound("a list of at least {}"),
-    "items": lambda _, value, rules: f"needs a list of {len(rules.get('prefixItems', ()))}, but is {_shown(value)}",
+    "items": lambda _, value, rules: f"needs a list of {len(rules.get('prefixItems', ()))}, but is {shown(value)}",
 }
-
-
-def _shown(value: Any) -> str:
-    text = json.dumps(value, default=repr)
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
-
-
-def _of_arrays(verdict: Mapping[str, Any]) -> Iterator[str]:
-    """What is wrong with the shapes of a verdict."""
-    shape = _shape(verdict["exact"])
-    if shape is None:
-        yield f".exact needs rows of the same length, but is {_shown(verdict['exact'])}"
-        return
-    for names, expected, like in ((LIKE_EXACT, shape, "exact"), (LIKE_PAIRS, shape * 2, "pairs of components")):
-        for name in names:
-            value = verdict.get(name)
-            if value is not None and _shape(value) != expected:
-                given = _shape(value)
-                yield f".{name} needs the shape of {like}, {expected}, but has {given or 'rows of several lengths'}"
-    some = [verdict.get(name) is None for name in LIKE_PAIRS]
-    if any(some) and not all(some):
-        yield " needs exact_covariance, covariance and covariance_error together, but has not all of them"
-    for name, index in [("worst", verdict["worst"]), *(("off", index) for index in verdict.get("off", ()))]:
-        for allowed in (shape, shape * 2):
-            if len(index) == len(allowed) and all(i < size for i, size in zip(index, allowed, strict=True)):
-                break
-        else:
-            yield f".{name} needs an index into the shape {shape}, or into its pairs, but is {index}"
-
-
-def _shape(value: Any) -> tuple[int, ...] | None:
-    """Of nested lists; None where they are ragged."""
-    if not isinstance(value, list):
-        return ()
-    inner = {_shape(item) for item in value}
-    if len(inner) > 1 or None in inner:
-        return None
-    return (len(value), *(inner.pop() or () if inner else ()))

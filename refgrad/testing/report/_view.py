@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from refgrad.testing.report._words import DASH, component, deviation, number, power, size
 
-__all__ = ["CHECKS", "MARKS", "headline", "of_verdict"]
+__all__ = ["CHECKS", "MARKS", "headline", "known", "of_verdict"]
 
 MARKS = {"right": "\N{CHECK MARK}", "wrong": "\N{BALLOT X}", "undecided": "?"}
 CHECKS = {
@@ -39,13 +39,15 @@ def of_verdict(verdict: Mapping[str, Any], number_of_it: int) -> dict[str, Any]:
     rows = list(_components(verdict))
     return {
         "key": f"v{number_of_it}",
+        "label": f"{verdict['problem']}, verdict {number_of_it + 1}",
         "mark": MARKS[verdict["outcome"]],
         "headline": headline(verdict),
         "off_by": _off_by(verdict),
         "expected": "exact" if verdict.get("check", "unbiased") == "unbiased" else "reference",
         "n": f"{verdict['n']:,}",
         "counted": counted,
-        "hides": number(verdict["certified"], 2) if verdict["certified"] is not None else "any",
+        "hides": number(verdict["certified"], 2) if verdict["certified"] is not None else "unbounded",
+        "bias": _bias(verdict),
         "tolerated": number(verdict["tolerance"], 2),
         "evidence": power(verdict["evidence"]) if alpha and not verdict.get("battery") else "",
         "needs": power(-np.log10(alpha)) if alpha else "",
@@ -57,6 +59,7 @@ def of_verdict(verdict: Mapping[str, Any], number_of_it: int) -> dict[str, Any]:
         **{name: verdict[name] for name in ("outcome", "problem", "assumes")},
         **{name: verdict.get(name, "") for name in ("test", "sampler", "check")},
         **{name: verdict.get(name, []) for name in ("causes", "notes")},
+        "known": known(verdict.get("causes", ())),
         "group": verdict["outcome"],
         "figures": [],
     }
@@ -75,6 +78,21 @@ def headline(verdict: Mapping[str, Any]) -> str:
     return _worst(verdict)
 
 
+def known(causes: Sequence[str]) -> bool:
+    """Whether a mistake of the catalogue is among them."""
+    return not all(cause.startswith("none of the known mistakes") for cause in causes)
+
+
+def _bias(verdict: Mapping[str, Any]) -> str:
+    """How large the bias can be, of which 'wrong' says that there is one."""
+    most, wrong = verdict["certified"], verdict["outcome"] == "wrong"
+    if most is None:
+        return "the size of the bias is not bounded" if wrong else "any bias could still hide"
+    return (
+        f"the largest bias is at most {number(most, 2)}" if wrong else f"a bias of {number(most, 2)} could still hide"
+    )
+
+
 def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:].rstrip('.')}."
 
@@ -85,12 +103,12 @@ def _worst(verdict: Mapping[str, Any]) -> str:
     half = np.ndim(verdict["exact"])
     estimate, exact = _values(verdict, index)
     if len(index) == half:
-        return f"Component {component(index)} {size(estimate, exact)}."
+        return f"Component {component(index)} {size(estimate, exact, _largest(verdict, pair=False))}."
     one, other = index[:half], index[half:]
     what = f"variance of component {component(one)}"
     if one != other:
         what = f"covariance of components {component(one)} and {component(other)}"
-    return f"The {what} {size(estimate, exact)}."
+    return f"The {what} {size(estimate, exact, _largest(verdict, pair=True))}."
 
 
 def _values(verdict: Mapping[str, Any], index: tuple[int, ...]) -> tuple[float | None, float | None]:
@@ -107,12 +125,27 @@ def _off_by(verdict: Mapping[str, Any]) -> str:
         return DASH
     if verdict["outcome"] == "right":
         return _at_most(verdict)
-    return deviation(*_values(verdict, tuple(verdict["worst"])))
+    index = tuple(verdict["worst"])
+    return _deviation(verdict, *_values(verdict, index), pair=len(index) > np.ndim(verdict["exact"]))
+
+
+def _largest(verdict: Mapping[str, Any], *, pair: bool) -> float:
+    """Beside it a component is zero: the largest one, or what is tolerated where all are nothing."""
+    values = np.array(verdict.get("exact_covariance" if pair else "exact"), dtype=float)
+    largest = float(np.nan_to_num(np.abs(values)).max(initial=0.0))
+    return largest if pair else max(largest, verdict["tolerance"] or 0.0)
+
+
+def _deviation(verdict: Mapping[str, Any], estimate: float | None, exact: float | None, *, pair: bool) -> str:
+    if estimate is None or exact is None:
+        return DASH
+    tolerance = verdict["tolerance"] if not pair and verdict["tolerance"] is not None else np.inf
+    return deviation(estimate, exact, _largest(verdict, pair=pair), tolerance)
 
 
 def _at_most(verdict: Mapping[str, Any]) -> str:
     """What could still hide of something right, in per cent of the largest component."""
-    largest = float(np.abs(np.array(verdict["exact"], dtype=float)).max(initial=0.0))
+    largest = float(np.nan_to_num(np.abs(np.array(verdict["exact"], dtype=float))).max(initial=0.0))
     if verdict["certified"] is None or not largest > 0:
         return f"< {number(verdict['certified'], 2)}"
     return f"< {number(100 * verdict['certified'] / largest, 2)} %"
@@ -127,7 +160,7 @@ def _at(values: Any, index: tuple[int, ...]) -> Any:
 def _components(verdict: Mapping[str, Any]) -> Iterator[dict[str, str]]:
     """Rows of the table of components."""
     ends = [verdict.get(name) for name in ("low", "high")]
-    off = {tuple(index) for index in verdict.get("off", ())}
+    off = {tuple(index) for index in verdict.get("off", ())} if not verdict.get("battery") else set()
     for index in np.ndindex(*np.shape(verdict["exact"])):
         row = _row(verdict, index, index, ("exact", "estimate", "standard_error"))
         low, high = (None if end is None else _at(end, index) for end in ends)
@@ -150,11 +183,12 @@ def _pairs(verdict: Mapping[str, Any]) -> Iterator[dict[str, str]]:
 def _row(verdict: Mapping[str, Any], index: tuple[int, ...], shown: Any, names: tuple[str, str, str]) -> dict[str, str]:
     exact, estimate, error = (_at(verdict[name], index) for name in names)
     pair = len(shown) == 2 and isinstance(shown[0], tuple)
+    judged = verdict["outcome"] != "right" and not verdict.get("battery")
     return {
         "name": " and ".join(map(component, shown)) if pair else component(index),
         "exact": number(exact),
         "estimate": number(estimate),
         "error": number(error, 3),
-        "off_by": deviation(estimate, exact),
-        "mark": "worst" if index == tuple(verdict["worst"]) and verdict["outcome"] != "right" else "",
+        "off_by": _deviation(verdict, estimate, exact, pair=pair),
+        "mark": "worst" if index == tuple(verdict["worst"]) and judged else "",
     }

@@ -10,7 +10,8 @@ __all__ = ["DASH", "MINUS", "chance", "component", "deviation", "number", "power
 DASH = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
 RAISED = str.maketrans("-0123456789", "\u207b\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079")
-NEGLIGIBLE = 1e-6  # times a deviation: a share of less is a share of nothing
+NEGLIGIBLE = 1e-6  # times the largest component: a share of less is a share of nothing
+ROUNDING = 1e-9  # times the same
 TIMES = 10.0  # from here on a share is said as a multiple
 
 
@@ -27,21 +28,23 @@ def number(value: float | None, digits: int = 4) -> str:
     return text.replace("-", MINUS)
 
 
-def deviation(estimate: float | None, exact: float | None) -> str:
-    """How far off: in per cent of the exact value, or in its units where that is zero."""
+def deviation(estimate: float | None, exact: float | None, largest: float = 0.0, tolerance: float = math.inf) -> str:
+    """How far off: in per cent of the exact value, or in its units where that is zero beside the largest one."""
     if estimate is None or exact is None:
         return DASH
     off = estimate - exact
     if off == 0:
         return "0 %"
-    if abs(exact) <= NEGLIGIBLE * abs(off):
-        return f"{off:+.1e}".replace("-", MINUS)
-    share = 100 * off / exact
+    if max(abs(exact), abs(estimate)) <= min(ROUNDING * largest, tolerance):
+        return "0 (rounding)"
+    share = math.inf if _none(exact, largest) else 100 * (off / exact)
+    if not math.isfinite(share):
+        return f"{off:+.1e}".replace("-", MINUS) if math.isfinite(off) else DASH
     text = f"{share:+.1f}" if 0.1 <= abs(share) < 1e4 else f"{share:+.2g}"
     return f"{text} %".replace("-", MINUS)
 
 
-def size(estimate: float | None, exact: float | None) -> str:
+def size(estimate: float | None, exact: float | None, largest: float = 0.0) -> str:
     """The same as the end of a sentence."""
     if estimate is None or exact is None:
         return "has no estimate"
@@ -49,9 +52,9 @@ def size(estimate: float | None, exact: float | None) -> str:
         return f"agrees: {number(estimate)}"
     digits = 4 if number(estimate) != number(exact) else 12
     pair = f"{number(estimate, digits)} instead of {number(exact, digits)}"
-    if abs(exact) <= NEGLIGIBLE * abs(estimate - exact):
+    ratio = math.inf if _none(exact, largest) else estimate / exact
+    if not math.isfinite(ratio):
         return f"is not zero: {pair}"
-    ratio = estimate / exact
     if ratio < 0:
         return f"has the wrong sign: {pair}"
     if ratio >= TIMES:
@@ -59,6 +62,10 @@ def size(estimate: float | None, exact: float | None) -> str:
     share = 100 * abs(ratio - 1)
     text = f"{share:.1f}" if share >= 0.1 else f"{share:.2g}".replace("-", MINUS)
     return f"is {text} % too {'large' if ratio > 1 else 'small'}: {pair}"
+
+
+def _none(exact: float, largest: float) -> bool:
+    return exact == 0 or abs(exact) <= NEGLIGIBLE * largest
 
 
 def component(index: Sequence[int]) -> str:
@@ -73,6 +80,8 @@ def chance(alpha: float) -> str:
 
 def superscript(exponent: int) -> str:
     """Ten to a whole power, as the axis of a figure has it."""
+    if abs(exponent) >= 10**6:
+        return f"10^{exponent:.3g}"
     return "1" if exponent == 0 else "10" + str(exponent).translate(RAISED)
 
 

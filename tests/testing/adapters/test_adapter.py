@@ -70,7 +70,14 @@ def test_a_report_names_the_line_of_the_surrogate_that_raised_and_not_that_of_th
         check_unbiased(estimate, TOY)
 
 
-def test_a_value_of_another_shape_is_refused():
+@pytest.mark.parametrize(("n", "kind", "text"), [(-1, ValueError, "at least 0, but is -1"), (1.5, TypeError, "float")])
+def test_the_number_of_rows_is_checked(n, kind, text):
+    with pytest.raises(kind, match=text):
+        Adapter(print, told)(PAIR, n, np.random.default_rng(0))
+    assert Adapter(print, told)(PAIR, np.int64(0), np.random.default_rng(0))[1] == 0
+
+
+def test_a_value_of_another_shape_or_kind_is_refused():
     check_value(np.zeros(4), ((4,), ()), "four")
     for value, text in [
         (None, "needs to return four, but returned None: is a return missing?"),
@@ -79,6 +86,8 @@ def test_a_value_of_another_shape_is_refused():
     ]:
         with pytest.raises(ValueError, match=text):
             check_value(value, ((4,), ()), "four")
+    with pytest.raises(ValueError, match=r"needs to return four, but returned a numpy\.ndarray$"):
+        check_value(np.zeros(4), ((4,),), "four", dict)
 
 
 def test_no_gradient_says_what_may_be_the_reason():

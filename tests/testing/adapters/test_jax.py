@@ -157,6 +157,31 @@ def test_nan_passes_through_and_is_counted():
     assert "not finite" in verdict.reason
 
 
+@pytest.fixture(params=["rbg", "unsafe_rbg"])
+def other_keys(request):
+    before = jax.config.jax_default_prng_impl
+    jax.config.update("jax_default_prng_impl", request.param)
+    yield
+    jax.config.update("jax_default_prng_impl", before)
+
+
+def test_keys_of_another_size_do_as_well(other_keys):
+    assert check_unbiased(from_jax(reinforce), TOY, estimator=Reinforce()).outcome == "right"
+
+
+def test_nothing_is_transferred_implicitly():
+    estimates = {from_jax(reinforce): (4, np.random.default_rng(0)), from_jax(relaxed): (np.zeros((1, 3, 1)),)}
+    for estimate, given in estimates.items():
+        with jax.transfer_guard("disallow"):
+            assert np.isfinite(estimate(TOY, *given)).all()
+
+
+@both
+def test_no_rows_are_no_rows(problem):
+    assert from_jax(reinforce)(problem, 0, np.random.default_rng(0)).shape == (0, *problem.q.event_shape)
+    assert from_jax(relaxed)(problem, np.zeros((1, 0, *problem.q.event_shape))).shape == (0, *problem.q.event_shape)
+
+
 def test_what_depends_on_no_logits_is_zero_and_wrong():
     verdict = check_unbiased(from_jax(lambda problem, logits, key: jax.random.uniform(key)), TOY)
     assert verdict.outcome == "wrong"

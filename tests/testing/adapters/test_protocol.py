@@ -89,6 +89,22 @@ def test_whole_numbers_of_any_size_are_numbers():
         (b"[1, 2]", r"needs to answer with an object, but wrote '\[1, 2\]'"),
         (b'{"id": 8, "rows": []}', r'needs to answer with "id": 7, but wrote \'\{"id": 8, "rows": \[\]\}\''),
         (b'{"rows": []}', r'needs to answer with "id": 7, but wrote'),
+        (b'{"id": 7.0, "rows": []}', r'needs to answer with "id": 7, but wrote'),
+        (b'{"id": 7, "error": null}', r'needs to answer with "rows" or "error", but wrote'),
+        (b'{"id": 7, "rows": [1], "rows": [2]}', r"""with every key once, but wrote '"rows"' again"""),
+        (b'{"id": 8, "id": 7, "rows": []}', r"""with every key once, but wrote '"id"' again"""),
+        ('{"id": 7}\n'.encode("utf-16-be")[:-1], r"but wrote .* \(zero bytes: is it UTF-16\? UTF-8 is needed\) \("),
+        (
+            b'{"id": 7, "error": "caf\xe9"}',
+            r"needs to answer in JSON, but wrote .* \('utf-8' codec can't decode byte 0xe9",
+        ),
+        (b'{"id": 7, "rows": [1%s]}' % (b"0" * 400), "numbers of double precision, but one is larger: int too large"),
+        (b'{"id": 7, "rows": [1%s, 0.5]}' % (b"0" * 400), "numbers of double precision, but one is larger: int too"),
+        (b'{"id": 7, "rows": [true, 1, 1, 1, 1, 1]}', "needs to answer with numbers, but has 'true' among its rows"),
+        (
+            b'{"id": 7, "rows": [0.5, 1, 1, 1, 1, false]}',
+            "needs to answer with numbers, but has 'false' among its rows",
+        ),
         (b'{"id": 7, "row": []}', r'needs to answer with "rows" or "error", but wrote \'\{"id": 7, "row": \[\]\}\''),
         (b'{"id": 7, "rows": [1, 2]}', r"with 2 rows of 3, nested as \[2, 1, 3\] or flat, but their shape is \(2,\)"),
         (b'{"id": 7, "rows": [[1, 2], [3, 4], [5, 6]]}', r"or flat, but their shape is \(3, 2\)"),
@@ -118,6 +134,23 @@ def test_a_mistake_far_behind_is_shown():
     line = b'{"id": 7, "rows": [' + b"0.125, " * 1000 + b"nan]}"
     with pytest.raises(ProtocolError, match=r"at byte 6,979 of it '.*0.125, nan\]\}' \(Expecting value"):
         read_answer(line, 7, SHAPE)
+
+
+def test_the_number_of_the_first_request_is_no_other_zero():
+    for number in (b"false", b"0.0", b"-0.0", b'"0"', b"null"):
+        with pytest.raises(ProtocolError, match='needs to answer with "id": 0, but wrote'):
+            read_answer(b'{"id": %s, "rows": [1]}' % number, 0, (1, 1))
+    assert read_answer(b'{"id": 0, "rows": [1]}', 0, (1, 1)) == 1
+
+
+def test_an_error_that_is_null_is_none_and_booleans_elsewhere_do_not_matter():
+    assert read_answer(b'{"id": 7, "error": null, "rows": [2, null], "exact": true}', 7, (2, 1))[0] == 2
+
+
+def test_an_error_is_fit_for_a_terminal_and_a_file():
+    with pytest.raises(RefusedError) as caught:
+        read_answer(rb'{"id": 7, "error": "\ud800 \u001b[2J \u0007 caf\u00e9"}', 7, SHAPE)
+    assert str(caught.value) == r"\ud800 \x1b[2J \x07 café"
 
 
 def test_an_error_is_said_and_cut():

@@ -9,7 +9,9 @@ import signal
 import subprocess
 import sys
 import textwrap
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import numpy as np
 import pytest
@@ -175,9 +177,48 @@ def test_an_answer_larger_than_a_pipe_and_much_standard_error_come_through():
         assert call(estimate).shape == (4, 1)
 
 
-def test_a_name_for_reports():
+def test_calls_from_many_threads_wait_for_each_other():
+    seeds, start = range(16), Barrier(16)
+    with program(REINFORCE, "1") as estimate:
+        expected = [estimate(PAIR, 64, np.random.default_rng(seed)) for seed in seeds]
+
+        def at_once(seed):
+            start.wait()
+            return estimate(PAIR, 64, np.random.default_rng(seed))
+
+        with ThreadPoolExecutor(16) as threads:
+            rows = list(threads.map(at_once, seeds))
+    assert np.array_equal(rows, expected)
+
+
+def test_a_number_of_rows_that_makes_no_sense_is_not_sent():
+    with program(REINFORCE, "1") as estimate:
+        with pytest.raises(ValueError, match="n needs to be at least 0, but is -1"):
+            call(estimate, n=-1)
+        with pytest.raises(TypeError, match="'float' object cannot be interpreted as an integer"):
+            call(estimate, n=1.5)
+        assert call(estimate, n=np.int64(0)).shape == (0, 1)
+        assert estimate._calls == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        ([sys.executable, "-c", "input()"], f"{Path(sys.executable).name} -c 'input()'"),
+        (["/bin/cat", "-", "/dev/null"], "cat - /dev/null"),
+        (["cat", "\x1b[2J"], r"cat '\x1b[2J'"),
+        (["/bin/cat", *["-"] * 40], "cat" + " -" * 28 + " ..."),
+        ([b"/bin/cat", Path("/dev/null")], "cat /dev/null"),
+    ],
+    ids=["code", "path", "not printable", "long", "bytes and a path"],
+)
+def test_a_name_for_reports(command, name):
+    with Subprocess(command) as estimate:
+        assert estimate.__name__ == name
+
+
+def test_a_command_in_messages():
     with program("ask()") as estimate:
-        assert estimate.__name__ == Path(sys.executable).name
         assert repr(estimate).startswith(f"Subprocess(['{sys.executable}', '-S'")
         estimate.command = ["./my program", "x" * 300]
         assert estimate._called == "the program './my program' " + "x" * 185 + "..."
@@ -191,10 +232,24 @@ def test_a_program_that_is_not_there(tmp_path):
         Subprocess(["./nowhere", "--flag"])
     with pytest.raises(SubprocessError, match=r"does not start: .*Permission denied"):
         Subprocess([tmp_path])
+    with pytest.raises(SubprocessError, match=r"the program '\\x1b\[2J' does not start: .*: '\\x1b\[2J'$"):
+        Subprocess(["\x1b[2J"])
     (tmp_path / "x").write_bytes(b"\x00")
     (tmp_path / "x").chmod(0o755)
-    with pytest.raises(SubprocessError, match=r"does not start: .*Exec format error"):
+    with pytest.raises(SubprocessError, match=r"does not start: .*Exec format error: '[^;]*'$"):
         Subprocess([tmp_path / "x"])
+
+
+def test_a_program_in_this_folder_is_named_by_its_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "est.js").touch()
+    with pytest.raises(SubprocessError, match=r"No such file.*'est.js'; for the file of that name .* say ./est.js$"):
+        Subprocess(["est.js"])
+    (tmp_path / "\x07").touch()
+    with pytest.raises(SubprocessError, match=r"say ./\\x07$"):
+        Subprocess(["\x07"])
+    with pytest.raises(SubprocessError, match=r"No such file or directory: 'other.js'$"):
+        Subprocess(["other.js"])
 
 
 @pytest.mark.parametrize(
@@ -223,10 +278,50 @@ def test_a_program_that_is_not_there(tmp_path):
             "answered one request twice: after the end of the line came '{}",
         ),
         ("ask(); complain(chr(10).join(map(str, range(10**5))))", "ends with:\n    99988\n    99989\n"),
+        ("ask(); complain('\\x1b[2J\\x1b]0;gone\\x07')", r"ends with:" + "\n    " + r"\x1b[2J\x1b]0;gone\x07"),
+        (
+            "ask(); write(json.dumps({}).encode('utf-16-le').decode() + chr(10) + chr(0))",
+            "came '\\x00' (zero bytes: is it",
+        ),
     ],
 )
 def test_what_is_said_of_a_program_that_fails(body, text):
     assert text in fails(program(body))
+
+
+STACK = [f"    at f (est.js:{line}:9)" for line in range(20)]
+
+
+@pytest.mark.parametrize(
+    ("lines", "shown"),
+    [
+        (
+            ["est.js:9", "", "Error: no licence", *STACK, "", "v20"],
+            ["Error: no licence", "...", *STACK[10:], "", "v20"],
+        ),
+        (["a", "ERROR: no licence", "Stacktrace:", *STACK], ["ERROR: no licence", "Stacktrace:", "...", *STACK[8:]]),
+        (["a", "Error: no licence", *STACK[:12]], ["a", "Error: no licence", *STACK[:12]]),
+        (["Error: no licence", *STACK[:11]], ["Error: no licence", *STACK[:11]]),
+        (["a", "b", *STACK, *"0123456789ab"], list("0123456789ab")),
+        (["Error: no licence", *STACK, "", *STACK], ["Error: no licence", "...", *STACK[8:]]),
+        (STACK, [STACK[0], "...", *STACK[8:]]),
+    ],
+    ids=["node", "julia", "next to it", "all", "no stack", "two parts", "nothing but a stack"],
+)
+def test_the_message_above_a_stack_is_shown(lines, shown):
+    assert _channel._last(lines) == shown
+
+
+def test_what_is_shown_of_standard_error_is_printable_and_keeps_its_stack():
+    stack = r"'\tat Main.f(Main.java:3)\n' * 20"
+    message = fails(program(f"ask(); complain('Exception: \\x1b[31mno licence\\n' + {stack})"))
+    at = "            at Main.f(Main.java:3)"
+    assert message.splitlines()[1:] == [
+        "    its standard error ends with:",
+        r"    Exception: \x1b[31mno licence",
+        "    ...",
+        *[at] * 12,
+    ]
 
 
 def test_it_writes_without_end():
@@ -368,6 +463,25 @@ def test_without_with_it_ends_with_the_object():
     assert not running(pid)
 
 
+def test_what_it_writes_at_its_end_is_not_kept():
+    estimate = program("answer(ask()); sys.stdin.read(); write('x' * 10_000_000)")
+    call(estimate)
+    estimate.close()
+    assert estimate._channel.process.returncode == 0
+    assert len(estimate._channel._heard) <= _channel.CHUNK
+
+
+@pytest.mark.skipif(not Path("/dev/fd").exists(), reason="this system does not list what is open")
+def test_nothing_is_left_open():
+    gc.collect()
+    before = len(os.listdir("/dev/fd"))
+    kept = [Subprocess(["cat"]) for _ in range(30)]
+    assert len(os.listdir("/dev/fd")) >= before + 4 * 30
+    for estimate in kept:
+        estimate.close()
+    assert len(os.listdir("/dev/fd")) <= before
+
+
 def script(body):
     """Another process of ours, that starts a program."""
     code = f"""
@@ -407,6 +521,46 @@ def test_an_interrupt_of_ours_ends_it():
     pid, said = out.splitlines()
     assert (ours.returncode, said, err) == (0, "-15 a call was interrupted by KeyboardInterrupt", "")
     assert not running(int(pid))
+
+
+IGNORANT = """
+def interrupt(*_):
+    os.kill(os.getppid(), signal.SIGINT)
+
+signal.signal(signal.SIGTERM, interrupt)
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "what"),
+    [
+        ("answer(ask()); ask(); interrupt()", "call(estimate)"),
+        ("answer(ask()); sys.stdin.read(); interrupt()", "estimate.close()"),
+    ],
+    ids=["call", "close"],
+)
+def test_an_interrupt_while_it_is_ended_kills_it(body, what):
+    """It interrupts us, and once more when SIGTERM comes, and lives on."""
+    endless = IGNORANT + body + "\nwhile True: time.sleep(600)"
+    ours = script(
+        f"""
+        estimate = start({endless!r})
+        call(estimate)
+        channel = estimate._channel
+        print(channel.process.pid, flush=True)
+        try:
+            {what}
+        except KeyboardInterrupt:
+            print(channel.process.returncode, channel._in.closed, channel._out.closed, channel._err.closed)
+        estimate.close()
+        """
+    )
+    out, err = ours.communicate(timeout=60)
+    pid, said = out.splitlines()
+    alive = running(int(pid))
+    if alive:
+        os.killpg(int(pid), signal.SIGKILL)
+    assert (ours.returncode, said, err, alive) == (0, "-9 True True True", "", False)
 
 
 def test_a_process_that_is_forked_off_leaves_it_alone():
@@ -450,9 +604,15 @@ def test_another_system_is_refused(monkeypatch):
     ("arguments", "kind", "text"),
     [
         ({"command": "./x --flag"}, TypeError, "command needs to be a list of words, but is './x --flag'"),
-        ({"command": []}, ValueError, "command needs the name of a program, but is empty"),
+        ({"command": None}, TypeError, "command needs to be a list of words, but is None"),
+        ({"command": []}, ValueError, r"command needs the name of a program first, but is \[\]"),
+        ({"command": [""]}, ValueError, r"command needs the name of a program first, but is \[''\]"),
         ({"command": ["x"], "timeout": 0}, ValueError, "timeout needs to be positive and finite, but is 0"),
         ({"command": ["x"], "timeout": np.inf}, ValueError, "timeout needs to be positive and finite, but is inf"),
+        ({"command": ["x"], "timeout": 10**400}, ValueError, "timeout needs to be positive and finite, but is inf"),
+        ({"command": ["x"], "timeout": np.nan}, ValueError, "timeout needs to be positive and finite, but is nan"),
+        ({"command": ["x"], "timeout": True}, TypeError, "timeout needs to be a number of seconds, but is True"),
+        ({"command": ["x"], "timeout": "9"}, TypeError, "timeout needs to be a number of seconds, but is '9'"),
     ],
 )
 def test_arguments_that_make_no_sense(arguments, kind, text):

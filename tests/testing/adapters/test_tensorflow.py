@@ -1,5 +1,7 @@
 """Surrogates of TensorFlow are judged as what they are."""
 
+from threading import Event, Thread
+
 import numpy as np
 import pytest
 
@@ -98,17 +100,48 @@ def test_what_f_cannot_be_differentiated_is_said():
         check_pathwise(from_tensorflow(relaxed), GumbelSoftmax(temperature=0.5), [plain])
 
 
-@pytest.mark.parametrize("value", [lambda logits: tf.ones(len(logits)), lambda logits: tf.reduce_sum(tf.round(logits))])
+@pytest.mark.parametrize(
+    "value", [lambda logits: tf.ones(len(logits)), lambda logits: tf.reduce_sum(tf.round(logits), -1)]
+)
 def test_it_says_that_no_gradient_reaches_the_logits(value):
     with pytest.raises(SamplerError, match="needs to depend on the logits, but no gradient reaches them"):
         check_unbiased(from_tensorflow(lambda problem, logits, generator: value(logits)), TOY)
 
 
-def test_another_shape_is_refused():
-    with pytest.raises(
-        SamplerError, match=r"a tensor of n = 1024 values, or their sum, but returned shape \(1024, 1\)"
-    ):
-        check_unbiased(from_tensorflow(lambda problem, logits, generator: logits), TOY)
+@pytest.mark.parametrize(
+    ("value", "shape"),
+    [(lambda logits: logits, r"\(1024, 1\)"), (tf.reduce_sum, r"\(\)"), (tf.reduce_mean, r"\(\)")],
+    ids=["logits", "sum", "mean"],
+)
+def test_another_shape_is_refused(value, shape):
+    needed = "a tensor of n = 1024 values, one a row, that nothing has summed or averaged"
+    with pytest.raises(SamplerError, match=rf"{needed}, but returned shape {shape}"):
+        check_unbiased(from_tensorflow(lambda problem, logits, generator: value(logits)), TOY)
+
+
+def test_another_thread_draws_nothing_in_between():
+    def two(problem, logits, between=lambda: None):
+        one = tf.random.uniform(logits.shape, dtype=logits.dtype)
+        between()
+        return tf.reduce_sum((one - tf.random.uniform(logits.shape, dtype=logits.dtype)) * logits, -1)
+
+    def estimate(surrogate, seed):
+        return from_tensorflow(surrogate, global_seed=True)(TOY, 64, np.random.default_rng(seed))
+
+    def elsewhere():
+        estimate(two, 1)
+        done.set()
+
+    def meanwhile():
+        other.start()
+        done.wait(0.5)  # in vain: it waits for us
+
+    expected = estimate(two, 0)
+    other, done = Thread(target=elsewhere), Event()
+    rows = estimate(lambda *given: two(*given, meanwhile), 0)
+    other.join()
+    assert done.is_set()
+    assert (rows == expected).all()
 
 
 def test_nan_passes_through_and_is_counted():

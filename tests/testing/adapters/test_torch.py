@@ -1,5 +1,7 @@
 """Surrogates of PyTorch are judged as what they are."""
 
+from threading import Event, Thread
+
 import numpy as np
 import pytest
 
@@ -56,11 +58,12 @@ def test_reinforce_is_right(problem):
     assert check_moments(from_torch(reinforce), problem, Reinforce()).outcome == "right"
 
 
-@both
-def test_a_sum_is_as_good_as_its_terms(problem):
-    whole = from_torch(lambda *given: reinforce(*given).sum())
-    rows = [estimate(problem, 8, np.random.default_rng(0)) for estimate in (from_torch(reinforce), whole)]
-    assert torch.equal(*rows)
+@pytest.mark.parametrize("n", [1, 8])
+@pytest.mark.parametrize("whole", [torch.sum, torch.mean])
+def test_a_sum_and_a_mean_over_the_rows_are_refused(whole, n):
+    estimate = from_torch(lambda *given: whole(reinforce(*given)))
+    with pytest.raises(ValueError, match=rf"of n = {n} values, .* that nothing has summed .* but returned shape \(\)"):
+        estimate(TOY, n, np.random.default_rng(0))
 
 
 @both
@@ -75,9 +78,7 @@ def test_a_relaxation_taken_for_unbiased_is_wrong(problem):
     assert check_unbiased(from_torch(straight_through), problem, causes=False).outcome == "wrong"
 
 
-def test_a_mean_over_the_rows_is_wrong_and_a_loss_needs_its_option():
-    mean = from_torch(lambda *given: reinforce(*given).mean())
-    assert check_unbiased(mean, TOY, causes=False).outcome == "wrong"
+def test_a_loss_needs_its_option():
     loss = from_torch(lambda *given: -reinforce(*given))
     assert check_unbiased(loss, TOY, causes=False).outcome == "wrong"
     assert check_unbiased(loss, TOY, loss=True).outcome == "right"
@@ -142,11 +143,52 @@ def test_it_says_that_no_gradient_reaches_the_logits(surrogate):
         check_unbiased(from_torch(surrogate), TOY)
 
 
-def test_another_shape_is_refused():
-    with pytest.raises(
-        SamplerError, match=r"a tensor of n = 1024 values, or their sum, but returned shape \(1024, 1\)"
-    ):
+def test_another_shape_or_kind_is_refused():
+    needed = "a tensor of n = 1024 values, one a row, that nothing has summed or averaged"
+    with pytest.raises(SamplerError, match=rf"{needed}, but returned shape \(1024, 1\)"):
         check_unbiased(from_torch(lambda problem, logits: logits), TOY)
+    with pytest.raises(SamplerError, match=rf"{needed}, but returned a numpy\.ndarray"):
+        check_unbiased(from_torch(lambda problem, logits: np.zeros(len(logits))), TOY)
+
+
+def test_inference_mode_around_it_does_not_matter():
+    expected = from_torch(reinforce)(TOY, 64, np.random.default_rng(0))
+    with torch.inference_mode():
+        assert torch.equal(from_torch(reinforce)(TOY, 64, np.random.default_rng(0)), expected)
+
+
+def test_another_thread_draws_nothing_in_between():
+    def two(problem, logits, between):
+        one = torch.rand_like(logits)
+        between()
+        return ((one - torch.rand_like(logits)) * logits).sum(-1)
+
+    def inside():
+        entered.set()
+        ready.wait()
+
+    def meanwhile():
+        other.start()
+        entered.wait(0.5)  # in vain: it waits for us
+
+    def estimate(between, seed):
+        return from_torch(lambda *given: two(*given, between))(TOY, 64, np.random.default_rng(seed))
+
+    expected = estimate(lambda: None, 0)
+    other, entered, ready = Thread(target=estimate, args=(inside, 1)), Event(), Event()
+    rows = estimate(meanwhile, 0)
+    ready.set()
+    other.join()
+    assert entered.is_set()
+    assert torch.equal(rows, expected)
+
+
+def test_an_estimate_inside_of_another_does_not_wait_for_itself():
+    inner = from_torch(reinforce)
+    estimate = from_torch(
+        lambda problem, logits: (inner(problem, len(logits), np.random.default_rng(0)) * logits).sum(-1)
+    )
+    assert torch.equal(estimate(TOY, 4, np.random.default_rng(1)), inner(TOY, 4, np.random.default_rng(0)))
 
 
 def test_nan_passes_through_and_is_counted():

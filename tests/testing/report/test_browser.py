@@ -30,6 +30,10 @@ addEventListener("load", () => {{
       paper: style(page.body).backgroundColor, ink: style(page.body).color,
       smallest: Math.min(...sizes.map(node => parseFloat(style(node).fontSize))),
       drawn: Math.min(...texts),
+      cut: [...page.querySelectorAll("svg text")].filter(node => {{
+        const text = node.getBoundingClientRect(), figure = node.ownerSVGElement.getBoundingClientRect();
+        return text.left < figure.left - 1 || text.right > figure.right + 1;
+      }}).map(node => node.textContent),
       figure: page.querySelector("svg text") && style(page.querySelector("svg text")).fill,
     }};
   }});
@@ -81,6 +85,9 @@ class TestLight:
             assert frame["smallest"] >= 16
             assert frame["drawn"] >= 12  # letters of a figure, in pixels of the screen
 
+    def test_no_label_of_a_figure_is_cut(self, light, name):
+        assert [frame["cut"] for frame in light[name][0]] == [[]] * len(WIDTHS)
+
     def test_paper_is_light(self, light, name):
         assert {frame["paper"] for frame in light[name][0]} == {"rgb(255, 255, 255)"}
 
@@ -95,8 +102,14 @@ def test_dark(tmp_path, light):
 
 def test_what_is_wrong_with_a_page_is_seen(tmp_path):
     wide = '<div style="width: 2000px; font-size: 8px">wide<script>no.such.thing()</script></div>'
-    frames, console = shown(tmp_path, page(whole()).replace("<main>", f"<main>{wide}"))
+    text = (
+        page(whole())
+        .replace("<main>", f"<main>{wide}")
+        .replace("of the largest component</text>", "W" * 40 + "</text>")
+    )
+    frames, console = shown(tmp_path, text)
     assert len([line for line in console if "no is not defined" in line]) == len(WIDTHS)
     for frame in frames:
         assert frame["scroll"] > frame["inner"]
         assert frame["smallest"] == 8
+        assert frame["cut"]

@@ -1,8 +1,10 @@
 """Reports on files: by suffix, seen before the work, and what was there stays until it is replaced."""
 
 import json
+import os
 import re
 import sys
+from pathlib import Path
 
 import pytest
 from testing.report.examples import verify
@@ -32,6 +34,69 @@ def test_a_number_that_is_not_finite_is_refused_before_the_file_is_touched(tmp_p
     with pytest.raises(ValueError, match="not JSON compliant"):
         write(verify("right") | {"options": {"alpha": float("nan")}}, tmp_path / "report.json")
     assert (tmp_path / "report.json").read_text() == "old"
+
+
+def test_half_a_surrogate_pair_is_written(tmp_path):
+    report = verify("right", target="mine\ud800.py")
+    for name in ("report.json", "report.html"):
+        (tmp_path / name).write_text("old")
+        write(report, tmp_path / name)
+        assert r"mine\ud800.py" in (tmp_path / name).read_text(encoding="utf-8")
+    assert read(tmp_path / "report.json") == report
+
+
+def test_what_was_there_stays_until_all_is_written(tmp_path, monkeypatch):
+    path = tmp_path / "report.json"
+    path.write_text("old")
+
+    def full(self, target):
+        assert path.read_text() == "old"
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OSError, match=re.escape(f"No space left on device: '{path}'")):
+        write(verify("right"), path)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_mode_and_links_stay(tmp_path):
+    (tmp_path / "real.json").write_text("old")
+    (tmp_path / "real.json").chmod(0o640)
+    (tmp_path / "link.json").symlink_to("real.json")
+    write(verify("right"), tmp_path / "link.json")
+    assert (tmp_path / "link.json").is_symlink()
+    assert (tmp_path / "real.json").stat().st_mode & 0o777 == 0o640
+    validate(read(tmp_path / "real.json"))
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_link_to_nothing_stays_after_a_failure(tmp_path):
+    (tmp_path / "link.json").symlink_to("new.json")
+    with pytest.raises(KeyboardInterrupt), reserved(tmp_path / "link.json"):
+        raise KeyboardInterrupt
+    assert [path.name for path in tmp_path.iterdir()] == ["link.json"]
+
+
+def test_a_device_is_written_to(tmp_path):
+    (tmp_path / "null.json").symlink_to(os.devnull)
+    with reserved(tmp_path / "null.json"):
+        write(verify("right"), tmp_path / "null.json")
+    assert (tmp_path / "null.json").is_symlink()
+
+
+def test_a_pipe_is_refused_before_the_work(tmp_path):
+    os.mkfifo(tmp_path / "pipe.json")
+    message = f"needs a file, but {tmp_path / 'pipe.json'} is no regular file"
+    with pytest.raises(ValueError, match=re.escape(message)), reserved(tmp_path / "pipe.json"):
+        pytest.fail("the work began")
+
+
+def test_the_error_names_the_path(tmp_path):
+    path = tmp_path / "none" / "report.json"
+    with pytest.raises(OSError, match=re.escape(f"No such file or directory: '{path}'")) as caught:
+        write(verify("right"), path)
+    assert caught.value.filename == str(path)
 
 
 @pytest.mark.parametrize("name", ["report.txt", "report", ".json", "report.json.gz"])

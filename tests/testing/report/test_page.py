@@ -1,6 +1,7 @@
 """The page: what it says, that it is whole, alone, the same every time, and shows a user's text as text."""
 
 import re
+import sys
 from html.parser import HTMLParser
 from itertools import pairwise
 
@@ -10,6 +11,8 @@ from testing.report.examples import (
     HOSTILE,
     PLACES,
     REPORTS,
+    built_in,
+    cause,
     hostile,
     hostile_tables,
     hostile_tests,
@@ -18,11 +21,12 @@ from testing.report.examples import (
     verify,
 )
 
-from refgrad.testing.report import begin, page
+from refgrad.testing.report import _figures, _page, begin, page, schema
+from refgrad.testing.report._view import MARKS
 from refgrad.testing.report._words import DASH, MINUS
 
-VOID = {"meta", "br", "img", "link", "hr", "input"}
-APART = {"td", "th", "dt", "dd", "li", "p", "h1", "h2", "h3", "h4", "svg", "text", "title", "desc"}
+VOID = {"meta", "br", "wbr", "img", "link", "hr", "input"}
+APART = {"td", "th", "br", "dt", "dd", "li", "p", "h1", "h2", "h3", "h4", "svg", "text", "title", "desc"}
 OUTSIDE = {"src", "srcset", "action", "formaction", "poster", "background", "data", "ping"}
 
 
@@ -32,11 +36,12 @@ class Reader(HTMLParser):
     def __init__(self, text):
         super().__init__()
         self.open, self.faults, self.ids, self.links, self.headings = [], [], [], [], []
-        self.text, self.tags = "", set()
+        self.text, self.tags, self.regions = "", set(), []
         self.feed(text)
         self.close()
         self.faults += [f"open: {tag}" for tag in self.open]
         self.faults += [f"leads nowhere: {link}" for link in self.links if link not in self.ids]
+        self.faults += [f"label {name} twice" for name in sorted(set(self.regions)) if self.regions.count(name) > 1]
         self.faults += [f"id {name} twice" for name in sorted(set(self.ids)) if self.ids.count(name) > 1]
 
     def handle_starttag(self, tag, attributes):
@@ -61,6 +66,8 @@ class Reader(HTMLParser):
                 self.faults.append(f"{tag} has {name}")
             if name == "id":
                 self.ids.append(value)
+            if name == "aria-label":
+                self.regions.append(value)
             if name.endswith("href"):
                 if not value.startswith("#"):
                     self.faults.append(f"outside: {value}")
@@ -136,6 +143,7 @@ def without_reasons(text):
         ("<p><b></p></b>", "closed: p"),
         ("<p>", "open: p"),
         ('<p id="a"></p><p id="a"></p>', "id a twice"),
+        ('<p aria-label="a"></p><p aria-label="a"></p>', "label a twice"),
         ('<a href="https://example.org"></a>', "outside: https://example.org"),
         ('<a href="#b"></a>', "leads nowhere: b"),
         ('<path clip-path="url(#c)"/>', "leads nowhere: c"),
@@ -145,6 +153,14 @@ def without_reasons(text):
 )
 def test_each_fault_is_seen(text, fault):
     assert fault in Reader(text).faults
+
+
+def replaced_in(value, old, new):
+    if isinstance(value, str):
+        return value.replace(old, new)
+    if isinstance(value, dict):
+        return {replaced_in(key, old, new): replaced_in(item, old, new) for key, item in value.items()}
+    return [replaced_in(item, old, new) for item in value] if isinstance(value, list) else value
 
 
 class TestHostileNames:
@@ -162,6 +178,15 @@ class TestHostileNames:
     @pytest.mark.parametrize("place", PLACES)
     def test_are_shown_wherever_they_stand(self, pages, place):
         assert f"{HOSTILE} {place}" in words(pages["hostile"])
+
+    def test_of_controls_and_of_direction_are_escapes(self):
+        spoof = "a\u202eb\x1b[31m\x00\ud800"
+        shown = re.escape("a\\u202eb\\x1b[31m\\x00\\ud800")
+        for report in (hostile(), hostile_tests(), *hostile_tables()):
+            text = page(replaced_in(report, HOSTILE, spoof))
+            assert not re.search("[\x00-\x08\x0b-\x1f\u202a-\u202e\ud800-\udfff]", text)
+            assert re.search(shown, words(text))
+            text.encode()
 
     def test_unescaped_they_would_be_seen(self):
         reader = Reader(f"<p>{HOSTILE}</p>")
@@ -289,11 +314,122 @@ class TestVerdicts:
         assert "0 samples; any bias could still hide, 0.037 is tolerated." in text
         assert "Neither right nor wrong: nothing is known of it, and 0.037 is tolerated." in text
 
-    def test_says_what_cannot_be_judged(self):
-        assert "What came back cannot be judged by its mean." in words(page(verify("not-finite")))
+    def test_says_what_cannot_be_judged_and_shows_no_mean_of_it(self):
+        shown = page(verify("not-finite", "wrong"))
+        battery = shown[shown.index('id="v0"') : shown.index("</article>")]
+        assert "What came back cannot be judged by its mean." in battery
+        assert "<svg" not in battery
+        assert "&larr;" not in battery
+        faulty = judged("wrong") | {"battery": True}
+        assert "&larr;" not in page(verify() | {"verdicts": [faulty], "exit_status": 1})
+
+    def test_says_how_large_the_bias_of_what_is_wrong_can_be(self):
+        most = judged("wrong")["certified"]
+        assert f"8,192 samples; the largest bias is at most {most:.2g}, " in words(page(verify("wrong")))
+        unknown = judged("wrong") | {"certified": None}
+        assert "the size of the bias is not bounded, " in words(page(verify() | {"verdicts": [unknown]}))
+        assert "; a bias of " in words(page(verify("undecided")))
+
+    def test_interval_and_rounding_in_cells(self):
+        verdict = judged("wrong") | {"exact": [0.5, -0.4, 1e-17], "estimate": [0.7, -0.4, 0.0], "off": [[0]]}
+        verdict |= {"worst": [0], "low": [0.625, -0.5, None], "high": [0.75, -0.375, 0.25]}
+        text = words(page(verify() | {"verdicts": [verdict]}))
+        assert re.search(r"\[0\] ← worst \+40\.0 % 0\.5 0\.7 \S+ 0\.625 to 0\.75 ", text)
+        assert re.search(r"\[1\] 0 % -0\.4 -0\.4 \S+ -0\.5 to -0\.375 ", text)
+        assert re.search(r"\[2\] 0 \(rounding\) 1\.00e-17 0 \S+ unbounded", text)
+
+    def test_a_component_is_zero_beside_the_largest_and_not_beside_its_error(self):
+        verdict = judged("wrong") | {"estimate": [0.3, -0.1, -3.67e6], "worst": [2]}
+        text = words(page(verify() | {"verdicts": [verdict]}))
+        assert "Component [2] is 9.8e+06 times too large: -3.67e+06 instead of -0.3737." in text
+        nothing = verdict | {"exact": [0.0, 0.0, 1e-17], "estimate": [0.0, 0.0, 0.2], "tolerance": 0.1}
+        assert "Component [2] is not zero: 0.2 instead of 1.00e-17." in words(page(verify() | {"verdicts": [nothing]}))
 
     def test_says_what_was_not_tried(self, pages):
         assert "could not decide these: rare (bernoulli, D = 3)" in words(pages["every kind"])
+
+
+def without_optional(node, definitions, rule):
+    """Copies of a node of a report, in each of which one field that the schema does not require is missing."""
+    if "$ref" in rule:
+        named = definitions[rule["$ref"].rsplit("/", 1)[1]]
+        rule = named | {"required": [*named.get("required", ()), *rule.get("required", ())]}
+    if isinstance(node, dict):
+        for name, value in node.items():
+            if "properties" in rule and name not in rule.get("required", ()):
+                yield name, {key: other for key, other in node.items() if key != name}
+            inner = rule.get("properties", {}).get(name, rule.get("additionalProperties", {}))
+            for gone, copy in without_optional(value, definitions, inner or {}):
+                yield f"{name}.{gone}", node | {name: copy}
+    elif isinstance(node, list) and node and "$ref" in rule.get("items", {}):
+        for gone, copy in without_optional(node[0], definitions, rule["items"]):
+            yield f"0.{gone}", [copy, *node[1:]]
+
+
+def small():
+    """Few verdicts, every field of a report of pytest and of verify."""
+    whole = verify("wrong", check="unbiased", diagnosis=cause(), skipped=["rare"], error="stopped")
+    tests = of_pytest(3)
+    for test in tests["tests"].values():
+        test |= {"not_judged": 1, "errors": ["ValueError: no"], "statistical": 1, "deterministic": 0, "omitted": 1}
+    return whole, tests, built_in()
+
+
+def test_no_page_needs_a_field_that_the_schema_does_not(monkeypatch):
+    definitions, seen = schema()["$defs"], set()
+    for report in small():
+        monkeypatch.setattr(_page, "DRAWN", int(report["command"] == "verify"))
+        for gone, copy in without_optional(report, definitions, definitions[report["command"]]):
+            if gone in {"format", "schema", "version", "command", "rows"}:
+                continue
+            assert page(copy).startswith("<!doctype html>"), gone
+            seen.add(gone)
+    assert {"diagnosis.tried", "diagnosis.causes.0.alike", "verdicts.0.history", "target", "invisible"} <= seen
+    assert any(gone.endswith("].errors") for gone in seen)
+
+
+class TestNumbersAtTheEnds:
+    """Of what a float can hold: the page is there, with a figure or a sentence in its place."""
+
+    @pytest.mark.parametrize(
+        ("name", "change"),
+        [
+            ("subnormal", {"exact": [5e-324, 0.0, 0.0], "estimate": [1.0, 2.0, 0.0], "tolerance": 5e-324}),
+            ("all subnormal", {k: [5e-324] * 3 for k in ("exact", "estimate", "standard_error", "low", "high")}),
+            ("evidence", {"history": [[1, 0.0], [10**18, 1e300]], "n": 10**18}),
+            ("no evidence", {"history": [[1, None], [2, None]]}),
+            ("one look twice", {"history": [[10, 0.0], [10, 1.0]]}),
+            ("no exact value", {"exact": [None] * 3}),
+            ("alpha", {"alpha": 5e-324}),
+        ],
+    )
+    def test_is_drawn(self, name, change):
+        shown = page(verify() | {"verdicts": [judged("wrong") | change]})
+        assert shown.count("<svg") == 2, name
+        assert Reader(shown).faults == []
+        assert not re.search(r"\b(nan|inf)\b", words(shown))
+
+    @pytest.mark.parametrize("huge", [1e308, -1e308])
+    def test_is_replaced_by_a_sentence(self, huge):
+        verdict = judged("wrong") | {"exact": [huge] * 3, "estimate": [-huge] * 3, "low": None, "high": None}
+        text = page(verify() | {"verdicts": [verdict]})
+        assert text.count("<svg") == 1
+        assert "Not drawn: these numbers are too large, or too small, for a figure." in words(text)
+        assert "has the wrong sign" in words(text)
+
+    def test_whatever_a_figure_raises(self, monkeypatch):
+        def raises(verdict, name):
+            raise RuntimeError(name)
+
+        monkeypatch.setattr(_figures, "components", raises)
+        text = page(verify("wrong"))
+        assert text.count("<svg") == 1
+        assert text.count("Not drawn") == 1
+
+    def test_a_missing_package_is_no_such_figure(self, monkeypatch):
+        monkeypatch.setitem(sys.modules, "matplotlib", None)
+        with pytest.raises(ImportError, match="reports need matplotlib, which is not installed"):
+            page(verify("wrong"))
 
 
 class TestManyVerdicts:
@@ -318,17 +454,97 @@ class TestManyVerdicts:
         assert "and 16 components more." in words(page(begin("verify") | {"verdicts": [verdict], "exit_status": 0}))
 
 
+def suite(*tests, status=1):
+    """A run of pytest: of each test its name, how it ended, a kind of verdict or none, and what ended its checks."""
+    found, verdicts = {}, []
+    for name, ended, kind, errors in tests:
+        counts = {key: int(kind is not None and judged(kind)["outcome"] == key) for key in MARKS}
+        found[name] = {"outcome": ended, **counts, "not_judged": len(errors), "errors": errors, "repeat": f"go {name}"}
+        verdicts += [judged(kind) | {"test": name}] if kind else []
+    return begin("pytest") | {"verdicts": verdicts, "tests": found, "false_alarms": 0.0, "exit_status": status}
+
+
+class TestOfPytest:
+    def test_what_could_not_be_judged_is_shown_and_is_no_verdict(self):
+        errors = ["TypeError: no such `thing`", "ValueError: <b>"]
+        text = words(page(suite(("a.py::test_b[c]", "failed", None, errors), ("a.py::test_d", "passed", "right", []))))
+        assert (
+            "! Failed 2 tests with checks: 1 failed, 1 passed. 2 checks could not be judged: the code raised," in text
+        )
+        assert "! 2 not judged" in text
+        assert (
+            "right not judged samples failed a.py::test_b[c] TypeError: no such `thing` ValueError: <b> 0 0 0 2" in text
+        )
+        assert "To repeat the first that failed:" in text
+        assert "To repeat the other" not in text
+
+    def test_a_run_that_failed_outside_of_its_checks(self):
+        report = suite(("a.py::test_d", "passed", "right", []), status=1)
+        assert "! Failed 1 test with checks: 1 passed. The run failed outside of them, with exit status 1." in words(
+            page(report)
+        )
+        assert "✓ Right 1 test with checks: 1 passed." in words(page(report | {"exit_status": 0}))
+        for name in ("not judged", "failed outside"):
+            assert name not in words(page(report | {"exit_status": 0}))
+
+    def test_that_nothing_was_collected_is_no_failure(self, pages):
+        assert "outside of them" not in words(pages["pytest, nothing ran"])
+
+    def test_names_the_test_that_is_furthest_off_and_leads_to_each(self):
+        kinds = ["right", "wrong", "wrong-categories"]
+        text = page(suite(*((f"a.py::test_{kind}", "failed", kind, []) for kind in kinds)))
+        assert re.search(r"Furthest off: \S+ \(\w+, D = \d+(, K = \d+)?\), in a\.py::test_wrong", words(text))
+        for number, kind in enumerate(kinds):
+            assert f'<a href="#v{number}">a.py::<wbr>test_{kind}</a>' in text
+        assert Reader(text).faults == []
+
+    def test_only_the_first_repeat_is_open(self):
+        text = page(suite(*((f"test_{i}", "failed", "wrong", []) for i in range(3))))
+        first, others = text.index("go test_0"), text.index("To repeat the other 2")
+        assert first < text.index("<details>", first) < others < text.index("go test_1") < text.index("go test_2")
+
+    def test_likely_causes_are_on_top_once_each_and_not_those_that_tests_expect(self):
+        report = suite(
+            *((f"test_{i}", "xfailed" if i == 1 else "failed", "wrong", []) for i in range(7)),
+        )
+        said = ["first `a`", "expected", "second", "second", "third", "fourth", "fifth"]
+        for verdict, text in zip(report["verdicts"], said, strict=True):
+            verdict["causes"] = [text, "less likely"]
+        shown = page(report)
+        top = shown[: shown.index("What was asked")]
+        items = re.findall(r"<li>(.*?) <span", top[top.index("Likely cause") :])
+        assert items == ["first <code>a</code>", "second", "third"]
+        assert '(<a href="#v2">interactions (bernoulli, D = 3)</a>, in <span class="mono">test_2</span>)' in top
+
+    def test_what_is_known_is_on_top_before_what_is_not(self):
+        report = suite(("test_a", "failed", "wrong", []), ("test_b", "failed", "wrong", []))
+        for verdict, text in zip(report["verdicts"], ["none of the known mistakes; as multiples", "half"], strict=True):
+            verdict["causes"] = [text]
+        text = words(page(report))
+        assert "Likely cause half (interactions (bernoulli, D = 3), in test_b) What was asked" in text
+
+    def test_where_no_known_mistake_fits_no_heading_says_that_one_does(self):
+        report = suite(("test_a", "failed", "wrong", []))
+        report["verdicts"][0]["causes"] = ["none of the known mistakes; as multiples of the exact gradient, 1.5"]
+        text = words(page(report))
+        assert text.count("No known mistake fits") == 2
+        assert "Likely cause" not in text
+        assert "Known mistakes that fit" not in text
+        unknown = cause() | {"causes": [{"name": "unknown", "text": "none of the known mistakes; as multiples"}]}
+        assert "No known mistake fits none of the known" in words(page(verify("wrong", diagnosis=unknown)))
+
+
 class TestTables:
     def test_built_in(self, pages):
         text = words(pages["built-in"])
         assert "Nvil() claims a bias, but none is visible on these problems." in text
-        assert "biased, as claimed GumbelSoftmax(temperature=1.0) toy (bernoulli, D = 1) [0] 0.025 -0.008333" in text
+        assert "GumbelSoftmax(temperature=1.0) -0.008333 biased, as claimed toy (bernoulli, D = 1) [0] 0.025 " in text
 
     def test_a_wrong_row_comes_first(self):
         report = REPORTS["built-in"]()
         report["rows"][1]["verdict"] = "wrong"
         report |= {"invisible": []}
-        assert re.search(r"variance error wrong GumbelSoftmax.*unbiased Reinforce", words(page(report)))
+        assert re.search(r"variance error GumbelSoftmax\S+ \S+ wrong .* Reinforce", words(page(report)))
 
     def test_comparison(self, pages):
         assert "GumbelSoftmax(temperature=1.0) 0.06991 0.008333 33.3 % 0.06941 0.1201 69.37 1" in words(
@@ -371,3 +587,4 @@ def test_colours_have_the_contrast_that_text_needs_in_light_and_in_dark(pages):
         assert contrast(scheme["ink"], scheme["band"]) >= 4.5
         assert contrast(scheme["right"], scheme["band"]) >= 3  # graphics
         assert contrast(scheme["wrong"], scheme["band"]) >= 3
+        assert contrast(scheme["muted"], scheme["band"]) >= 3  # the edge of what is tolerated

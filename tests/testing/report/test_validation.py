@@ -5,7 +5,7 @@ import re
 import sys
 
 import pytest
-from testing.report.examples import REPORTS, hostile_tables, hostile_tests, of_pytest, verify, whole
+from testing.report.examples import REPORTS, built_in, hostile_tables, hostile_tests, of_pytest, verify, whole
 
 from refgrad.testing.report import begin, validate
 
@@ -75,6 +75,44 @@ def changed(report, path, value):
         (["verdicts", 0, "off"], [[0, 0, 0]], "report.verdicts[0].off needs an index into the shape (3,), or into its"),
         (["verdicts", 0, "covariance"], [[1.0]], ".covariance needs the shape of pairs of components, (3, 3), but has"),
         (["verdicts", 1, "covariance"], None, "needs exact_covariance, covariance and covariance_error together, but"),
+        (
+            ["verdicts", 0, "exact", 1],
+            float("nan"),
+            "report.verdicts[0].exact[1] needs a number that is finite, or null,",
+        ),
+        (
+            ["options", "tolerance"],
+            float("inf"),
+            "report.options.tolerance needs a number that is finite, or null, but",
+        ),
+        (
+            ["verdicts", 0, "exact", 1],
+            10**400,
+            "report.verdicts[0].exact[1] needs a number below 2**1023, but is one of",
+        ),
+        (
+            ["verdicts", 0, "seed"],
+            10**4000,
+            "report.verdicts[0].seed needs a number below 2**1023, but is one of 13,288",
+        ),
+        (["verdicts", 0, "high"], [9, -9, 9], "[0] needs low to be at most high, but goes from -0.249109 to -9 at [1]"),
+        (
+            ["verdicts", 0, "standard_error"],
+            [0, -1, 0],
+            ".standard_error needs numbers of at least 0, but is -1 at [1]",
+        ),
+        (
+            ["verdicts", 1, "covariance_error"],
+            [[-2]],
+            ".covariance_error needs numbers of at least 0, but is -2 at [0,",
+        ),
+        (["verdicts", 0, "tolerance"], -0.5, "report.verdicts[0].tolerance needs at least 0, but is -0.5"),
+        (["verdicts", 0, "certified"], -0.5, "report.verdicts[0].certified needs at least 0, but is -0.5"),
+        (["verdicts", 0, "history"], [[0, 0.0]], "report.verdicts[0].history[0][0] needs at least 1, but is 0"),
+        (["verdicts", 0, "history"], [[9, 0], [8, 0]], ".history needs n to grow, but goes from 9 to 8"),
+        (["verdicts", 0, "history"], [[8193, 0]], ".history needs to end at n, 8192, or before, but ends at 8193"),
+        (["verdicts", 0, "check"], "biased", 'report.verdicts[0].check needs one of "unbiased", "moments", "expectat'),
+        (["verdicts"], ..., "report needs verdicts, rows or an error, but has format, schema, version, command,"),
         (["diagnosis", "causes", 0, "nmae"], "", "report.diagnosis.causes[0] has no field 'nmae'; it has name, text,"),
     ],
 )
@@ -96,6 +134,27 @@ def test_a_wrong_report_is_refused(path, value, message):
 def test_a_wrong_report_of_pytest_is_refused(path, value, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         validate(changed(of_pytest(), path, value))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("bias", [1.0, 2.0], "report.rows[0].bias needs the shape of gradient, (1,), but has (2,)"),
+        (
+            "variance",
+            [[1.0], 2.0],
+            "report.rows[0].variance needs the shape of gradient, (1,), but has rows of several",
+        ),
+        ("gradient", [1.0, [2.0]], "report.rows[0].gradient needs rows of the same length, but is [1.0, [2.0]]"),
+    ],
+)
+def test_a_wrong_row_of_a_built_in_estimator_is_refused(name, value, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        validate(changed(built_in(), ["rows", 0, name], value))
+
+
+def test_an_end_that_is_null_is_after_no_other():
+    validate(changed(verify("wrong"), ["verdicts", 0, "high"], [None, None, None]))
 
 
 @pytest.mark.parametrize("other", [None, [], "text", 3])

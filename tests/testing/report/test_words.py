@@ -52,6 +52,27 @@ def test_how_far_off(estimate, exact, off, sentence):
     assert plain(words.size(estimate, exact)) == sentence
 
 
+@pytest.mark.parametrize(
+    ("estimate", "exact", "largest", "off", "sentence"),
+    [
+        (-3.67e6, -0.3737, 0.4, "+9.8e+08 %", "is 9.8e+06 times too large: -3.67e+06 instead of -0.3737"),
+        (0.03, 3e-7, 0.4, "+3.0e-02", "is not zero: 0.03 instead of 3.00e-07"),
+        (0.03, 5e-324, 0.0, "+3.0e-02", "is not zero: 0.03 instead of 4.94e-324"),
+        (0.0, 1e-17, 0.4, "0 (rounding)", "is not zero: 0 instead of 1.00e-17"),
+        (0.0, 1e-17, 1e-9, "-1.0e-17", "is not zero: 0 instead of 1.00e-17"),
+        (1e308, -1e308, 1e308, "-", "has the wrong sign: 1.00e+308 instead of -1.00e+308"),
+    ],
+)
+def test_how_far_off_beside_the_largest_component(estimate, exact, largest, off, sentence):
+    assert plain(words.deviation(estimate, exact, largest)) == off
+    assert plain(words.size(estimate, exact, largest)) == sentence
+
+
+def test_what_is_not_tolerated_is_not_rounding():
+    assert plain(words.deviation(0.0, 1e-17, 1.0, tolerance=1e-18)) == "-1.0e-17"
+    assert words.deviation(0.0, 1e-17, 1.0, tolerance=1e-16) == "0 (rounding)"
+
+
 def test_the_rest():
     assert words.component((1, 0)) == "[1, 0]"
     assert words.chance(1e-9) == "1 in 1,000,000,000"
