@@ -3,6 +3,13 @@
 from contextvars import ContextVar
 from typing import Any
 
-__all__ = ["NOW"]
+__all__ = ["NOW", "RUN", "current"]
 
-NOW: ContextVar[Any] = ContextVar("refgrad_session", default=None)  # a Session of refgrad.testing.session, or the like
+NOW: ContextVar[Any] = ContextVar("refgrad_session", default=None)  # a Session of refgrad.testing.session
+RUN: Any = None  # the like, of a test runner: for all threads and tasks, also those that began in another context
+
+
+def current() -> Any:
+    """The innermost session: one of this context, or that of the run; None where nobody listens."""
+    now = NOW.get()
+    return RUN if now is None else now

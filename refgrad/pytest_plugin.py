@@ -46,4 +46,4 @@ def pytest_configure(config: pytest.Config) -> None:
 
     config.pluginmanager.register(Listener(options), NAME)
     if not hasattr(config, "workerinput"):
-        config.pluginmanager.register(Account(config, options), f"{NAME}-account")
+        config.pluginmanager.register(Account(config, options), _options.ACCOUNT)

@@ -7,14 +7,18 @@ import shlex
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from importlib.metadata import entry_points
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from refgrad import pytest_plugin
 from refgrad._pytest import _options
+from refgrad._pytest._account import Account
+from refgrad._pytest._record import Record
 from refgrad._pytest._summary import off_by
 from refgrad._pytest._tally import KEPT, Tally
 from refgrad.estimators import Reinforce
@@ -39,6 +43,9 @@ def sure(problem, n, rng):
 
 def gone(problem, n, rng):
     return np.nan * right(problem, n, rng)
+
+def raises(problem, n, rng):
+    raise KeyError("lost")
 
 def on_noise(problem, noise):
     return Reinforce()(problem.q, problem.f, noise)
@@ -146,8 +153,9 @@ not finite in call 0; the first, row 0, is [nan, nan]
 undecided test_it.py::test_short: rare zero (bernoulli, D = 2), 900 samples, rare outcomes carry the variance: 16,384 \
 samples are needed, or a named estimator; component [1] could be off by 0.068, and 0.057 is allowed
 wrong     test_it.py::test_fixture: rare zero (bernoulli, D = 2), 512 samples, [1] off by -48.7 %
-2 not right in tests that did not fail: they expect it; -v shows them
-Undecided is no claim that the code is wrong: nothing is shown yet. For more samples: --refgrad-samples."""
+2 not right in tests that did not fail: they expect it, or drop the verdict; -v shows them
+Undecided is no claim that the code is wrong: nothing is shown yet.
+For more samples: --refgrad-samples, or max_samples= where the test says it."""
 
 
 @pytest.fixture(scope="module")
@@ -213,6 +221,8 @@ def test_the_report(mixed):
         "right": 2,
         "wrong": 0,
         "undecided": 0,
+        "not_judged": 0,
+        "errors": [],
         "samples": report["verdicts"][4]["n"],
         "statistical": 1,
         "deterministic": 1,
@@ -260,7 +270,7 @@ PLAIN = "from samplers import *\ndef test_it():\n    judge(half)"
 
 def test_q_is_short(run):
     result = run(PLAIN, "-q", "--tb=no")
-    counts, what = section(result.stdout.str())
+    counts, what, *_ = section(result.stdout.str())
     assert counts == "1 check in 1 test: 1 wrong; 512 samples"
     assert what.startswith("wrong     test_it.py::test_it: ")
     assert "alpha" not in result.stdout.str()
@@ -374,7 +384,7 @@ def test_what_a_marker_says_is_not_said_again_to_repeat(run):
 
 
 def test_between_tests_nobody_listens(run):
-    spy = "from refgrad._session import NOW\ndef pytest_runtest_logfinish():\n    print('HEARS', NOW.get())"
+    spy = "from refgrad._session import current\ndef pytest_runtest_logfinish():\n    print('HEARS', current())"
     assert "HEARS None" in run("def test_plain(): pass", "-s", conftest=spy).stdout.str()
 
 
@@ -595,6 +605,7 @@ def test_a_tally_keeps_the_last_ones_and_counts_all():
         "right": 50,
         "wrong": 50,
         "undecided": 0,
+        "not_judged": 0,
         "samples": 150,
         "statistical": 100,
         "deterministic": 0,
@@ -630,3 +641,405 @@ def test_what_goes_to_the_controller_is_of_plain_kinds():
 )
 def test_the_size_of_what_is_wrong(verdict, words):
     assert off_by(verdict) == words
+
+
+RAISES = """
+import pytest
+from samplers import *
+
+def test_raises():
+    judge(raises)
+
+def test_right_and_then_raises():
+    judge(right)
+    with pytest.raises(RuntimeError):
+        judge(raises)
+    raise OSError("of the test itself")
+
+def test_expects_it():
+    with pytest.raises(RuntimeError):
+        judge(raises)
+"""
+INSIDE = re.compile(r"refgrad[/\\]testing[/\\]\w+\.py:\d+")
+
+
+def test_a_check_that_raises_is_counted_and_said(run, pytester):
+    result = run(RAISES, "--refgrad-report=r.json")
+    result.assert_outcomes(failed=2, passed=1)
+    lines = section(result.stdout.str())
+    assert re.fullmatch(r"4 checks in 3 tests: 1 right, 3 not judged; [\d,]+ samples", lines[0])
+    assert [line[:50] for line in lines if line.startswith("no answer")] == [
+        "no answer test_it.py::test_raises: SamplerError: r",
+        "no answer test_it.py::test_right_and_then_raises: ",
+    ]
+    assert "2 checks in this test: 1 right, 1 not judged. To repeat it:" in result.outlines
+    report = json.loads((pytester.path / "r.json").read_text())
+    validate(report)
+    both = report["tests"]["test_it.py::test_right_and_then_raises"]
+    assert (both["right"], both["not_judged"], both["outcome"]) == (1, 1, "failed")
+    assert "raised KeyError: 'lost'" in both["errors"][0]
+
+
+def test_what_a_check_does_inside_is_shown_only_if_it_is_asked_for(run):
+    short = run(RAISES).stdout.str()
+    assert not INSIDE.search(short)
+    assert "E       KeyError: 'lost'" in short
+    assert 'raise OSError("of the test itself")' in short
+    full = run(RAISES, "--full-trace").stdout.str()
+    assert INSIDE.search(full)
+
+
+DEFECT = """
+from refgrad.testing import _trial
+from samplers import *
+
+def test_it(monkeypatch):
+    monkeypatch.setattr(_trial, "facts_of", lambda problem: {}["a defect"])
+    judge(right)
+"""
+
+
+def test_a_defect_of_a_check_is_shown_with_all_its_lines(run):
+    assert INSIDE.search(run(DEFECT).stdout.str())
+
+
+def repeated(result, folder):
+    """Every line that repeats a test, run as a shell runs it in that folder: what pytest says at the end."""
+    lines = [line for line in result.outlines if line.startswith("python -m pytest")]
+    assert lines
+    ends = []
+    for line in lines:
+        words = [sys.executable, *shlex.split(line)[1:], "-p", "no:cacheprovider"]
+        done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
+        ends.append(done.stdout.splitlines()[-1].partition(" in ")[0].strip("= "))
+    return lines, ends
+
+
+def start(folder, *arguments):
+    """Run pytest in a process of its own in some folder."""
+    words = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *map(str, arguments)]
+    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
+    done.outlines = done.stdout.splitlines()
+    return done
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """A project with tests in a folder, a folder beside them, and a file of tests outside."""
+    for name in ("project/tests/samplers.py", "project/deep/er/empty.txt", "outside/samplers.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(SAMPLERS)
+    (tmp_path / "project/pytest.ini").write_text("[pytest]\n")
+    (tmp_path / "project/tests/test_it.py").write_text(PLAIN)
+    (tmp_path / "outside/test_out.py").write_text(PLAIN)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("began", "argument", "place"),
+    [
+        ("project", "tests", "tests/test_it.py::test_it"),
+        ("project/tests", "test_it.py", "test_it.py::test_it"),
+        ("project/deep/er", "../../tests", "../../tests/test_it.py::test_it"),
+        ("project", "../outside/test_out.py", "../outside/test_out.py::test_it"),
+    ],
+)
+@pytest.mark.parametrize("workers", [[], ["-n1"]], ids=["alone", "a worker"])
+def test_the_line_holds_where_the_run_began(tree, began, argument, place, workers):
+    config = ["-c", tree / "project/pytest.ini", "--rootdir", tree / "project"]
+    result = start(tree / began, *config, *workers, argument)
+    assert "INTERNALERROR" not in result.stdout + result.stderr
+    lines, ends = repeated(result, tree / began)
+    assert lines == [f"python -m pytest {place} --refgrad-seed=0"]
+    assert ends == ["1 failed"]
+    said = f"What repeats a test is for {tree / began}, where the run began."
+    assert (said in result.outlines) == (began != "project")
+
+
+def test_a_line_that_cannot_be_made_costs_nothing(run):
+    spy = (
+        "import pytest\nfrom refgrad._pytest import _repeat\n"
+        "@pytest.fixture(autouse=True)\n"
+        "def broken(monkeypatch, request):\n"
+        "    monkeypatch.setattr(_repeat, '_place', lambda item: 1 / 0)"
+    )
+    result = run(PLAIN, conftest=spy)
+    result.assert_outcomes(failed=1)
+    assert "python -m pytest test_it.py::test_it" in result.outlines
+
+
+DOCTEST = '''
+def documented():
+    """
+    >>> from samplers import *
+    >>> _ = judge(half)
+    """
+'''
+
+
+def test_a_doctest_is_repeated_as_one(run, pytester):
+    (pytester.path / "page.md").write_text(">>> from samplers import *\n>>> _ = judge(half)\n")
+    result = run("", "--doctest-modules", "--doctest-glob=*.md", module=DOCTEST)
+    result.assert_outcomes(failed=2)
+    lines, ends = repeated(result, pytester.path)
+    assert lines == [
+        "python -m pytest --doctest-modules module.py::module.documented --refgrad-seed=0",
+        "python -m pytest '--doctest-glob=*.md' page.md::page.md --refgrad-seed=0",
+    ]
+    assert ends == ["1 failed"] * 2
+
+
+@pytest.mark.parametrize("how", ["--tb=no", "--tb=line", "--show-capture=no", "--show-capture=log"])
+def test_the_line_is_in_the_summary_where_failures_do_not_show_it(run, how):
+    result = run(PLAIN, how)
+    assert [line for line in section(result.stdout.str()) if line][-2:] == [
+        "To repeat it:",
+        "python -m pytest test_it.py::test_it --refgrad-seed=0",
+    ]
+    assert result.stdout.str().count("To repeat it:") == 1 or how == "--tb=line"  # pytest 9 shows both there
+
+
+ELSEWHERE = """
+import asyncio, threading, unittest
+from concurrent.futures import ThreadPoolExecutor
+from samplers import *
+
+def test_threads():
+    with ThreadPoolExecutor(4) as pool:
+        assert [v.seed for v in pool.map(lambda _: check_unbiased(half, PROBLEM, causes=False), range(8))] == [9] * 8
+
+class TestAsync(unittest.IsolatedAsyncioTestCase):
+    async def asyncSetUp(self):
+        assert check_unbiased(half, PROBLEM, causes=False).seed == 9
+
+    async def test_it(self):
+        assert check_unbiased(half, PROBLEM, causes=False).seed == 9
+"""
+STALE = """
+import asyncio, contextvars, pytest
+from samplers import *
+
+OLD = []
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_in_a_context_of_another_test(number):
+    OLD.append(contextvars.copy_context())
+    OLD[0].run(judge, half if number == 2 else sure)
+"""
+
+
+def test_checks_are_heard_wherever_they_run(run):
+    result = run(ELSEWHERE, "--refgrad-seed=9")
+    result.assert_outcomes(passed=2)
+    assert section(result.stdout.str())[0] == "10 checks in 2 tests: 10 wrong; 5,120 samples"
+
+
+def test_a_stale_context_does_not_take_the_verdict(run, pytester):
+    run(STALE, "--refgrad-report=r.json")
+    tests = json.loads((pytester.path / "r.json").read_text())["tests"].values()
+    assert [(test["right"], test["wrong"]) for test in tests] == [(1, 0), (0, 1)]
+
+
+NESTED = """
+from samplers import *
+pytest_plugins = ["pytester"]
+
+def test_outer(pytester):
+    judge(right)
+    pytester.makepyfile("from samplers import *\\ndef test_inner(): judge(half)")
+    pytester.runpytest_inprocess("-p", "no:cacheprovider").assert_outcomes(failed=1)
+    judge(right)
+"""
+
+
+def test_a_run_within_a_test_hears_its_own_checks(run, pytester):
+    pytester.syspathinsert()
+    run(NESTED, "--refgrad-report=r.json").assert_outcomes(passed=1)
+    (test,) = json.loads((pytester.path / "r.json").read_text())["tests"].values()
+    assert (test["right"], test["wrong"]) == (2, 0)
+
+
+def test_a_tally_is_right_in_the_hands_of_many_threads():
+    tally, one = Tally(), heard("right", 1)
+    every = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            for _ in pool.map(lambda _: (tally.append(one), tally.errors.append("x"), tally.to_dict()), range(2_000)):
+                pass
+    finally:
+        sys.setswitchinterval(every)
+    assert (tally.checks, tally.counts["samples"], tally.counts["not_judged"]) == (2_000,) * 3
+
+
+SUBTESTS = """
+import unittest
+from samplers import *
+
+class TestParts(unittest.TestCase):
+    def test_it(self):
+        for sampler in (sure, half, sure, half):
+            with self.subTest(sampler=sampler.__name__):
+                judge(sampler)
+
+    def test_skips(self):
+        with self.subTest():
+            self.skipTest("a part")
+        judge(sure)
+"""
+FIXTURE = """
+from samplers import *
+
+def test_it(subtests):
+    for sampler in (sure, half, sure, half):
+        with subtests.test(sampler=sampler.__name__):
+            judge(sampler)
+"""
+NEEDS_SUBTESTS = pytest.mark.skipif(not hasattr(pytest, "Subtests"), reason="of pytest 9")
+
+
+@NEEDS_SUBTESTS
+@pytest.mark.parametrize("workers", [[], ["-n1"]], ids=["alone", "a worker"])
+@pytest.mark.parametrize("tests", [SUBTESTS, FIXTURE], ids=["unittest", "the fixture"])
+def test_the_checks_of_subtests_count_once(run, pytester, tests, workers):
+    spy = "def pytest_runtest_logreport(report):\n    print('BRINGS', report.when, hasattr(report, 'refgrad'))"
+    result = run(tests, "--refgrad-report=r.json", "-s", *workers, conftest=spy)
+    assert result.stdout.str().count("BRINGS call True") == (2 if "unittest" in tests else 1)  # one for a test
+    first, *skips = json.loads((pytester.path / "r.json").read_text())["tests"].values()
+    assert (first["right"], first["wrong"], first["outcome"]) == (2, 2, "failed")
+    assert [test["outcome"] for test in skips] == ["passed"] * len(skips)
+    assert "To repeat it:" in result.stdout.str()
+
+
+def phase(when, outcome, **fields):
+    report = pytest.TestReport("a.py::test", ("a.py", 1, "test"), {}, outcome, None, when)
+    report.__dict__.update(fields)
+    return report
+
+
+@pytest.mark.parametrize(
+    ("phases", "outcome"),
+    [
+        ([("setup", "passed"), ("call", "passed"), ("teardown", "passed")], "passed"),
+        ([("setup", "failed"), ("teardown", "passed")], "error"),
+        ([("setup", "passed"), ("call", "skipped"), ("teardown", "failed")], "error"),
+        ([("setup", "passed"), ("call", "failed"), ("teardown", "failed")], "failed"),
+        ([("setup", "skipped"), ("teardown", "passed")], "skipped"),
+        ([("setup", "passed"), ("call", "skipped"), ("???", "failed")], "failed"),
+        ([("setup", "passed")], "unfinished"),
+    ],
+)
+def test_how_a_test_ended(phases, outcome):
+    record = Record()
+    for when, how in phases:
+        record.add(phase(when, how))
+    assert record.outcome == outcome
+
+
+def brought(outcome, **more):
+    tally = Tally()
+    tally.append(heard(outcome, 512))
+    return {"refgrad": {**tally.to_dict(), "repeat": "line"}, **more}
+
+
+@pytest.fixture
+def account(pytestconfig):
+    return Account(pytestconfig, _options.Options())
+
+
+@pytest.mark.parametrize("torn", [False, True], ids=["without a teardown", "with one"])
+def test_attempts_before_the_last_are_counted(account, torn):
+    for how in ("rerun", "rerun", "passed"):
+        if torn and account.running:
+            account.pytest_runtest_logreport(phase("teardown", "passed"))
+            assert account.tests["a.py::test"].to_dict()["outcome"] == "unfinished"
+        account.pytest_runtest_logreport(phase("setup", "passed"))
+        account.pytest_runtest_logreport(phase("call", how, **brought("right" if how == "passed" else "wrong")))
+    account.pytest_runtest_logreport(phase("teardown", "passed"))
+    (test,) = account.tests.values()
+    assert (test.counts["right"], test.counts["wrong"], test.counts["omitted"], test.outcome) == (1, 2, 2, "passed")
+    assert [verdict["outcome"] for verdict in test.verdicts] == ["right"]
+    assert account.alpha == pytest.approx(3e-9, rel=1e-12)
+    for when in ("setup", "call", "teardown"):  # the same test again, in another session of the same process
+        account.pytest_runtest_logreport(phase(when, "passed"))
+    assert sum(account.counts.values()) == sum(test.counts.values())
+
+
+def test_a_next_attempt_has_the_properties_of_its_own_checks(run, pytester):
+    twice = """
+    import pytest
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(item, nextitem):
+        from _pytest.runner import runtestprotocol
+        item.user_properties.append(("kept", "yes"))
+        for report in runtestprotocol(item, log=False, nextitem=nextitem)[:2]:
+            report.outcome = "rerun" if report.when == "call" else report.outcome
+            item.ihook.pytest_runtest_logreport(report=report)
+        item._initrequest()
+        for report in runtestprotocol(item, log=False, nextitem=nextitem):
+            item.ihook.pytest_runtest_logreport(report=report)
+        return True
+    """
+    run(PLAIN, "--junitxml=j.xml", "--refgrad-report=r.json", conftest=twice)
+    names = [p.get("name") for p in next(ET.parse(pytester.path / "j.xml").iter("testcase")).iter("property")]
+    assert names == ["kept", "refgrad[rare zero (bernoulli, D = 2)]"]
+    (test,) = json.loads((pytester.path / "r.json").read_text())["tests"].values()
+    assert (test["wrong"], test["omitted"]) == (2, 1)
+
+
+def test_workers_that_run_the_same_test_are_both_heard(run, pytester):
+    which = "half if os.environ['PYTEST_XDIST_WORKER'] == 'gw0' else sure"
+    tests = f"import os\nfrom samplers import *\ndef test_it():\n    judge({which})"
+    run(tests, "-n2", "--dist=each", "--refgrad-report=r.json")
+    report = json.loads((pytester.path / "r.json").read_text())
+    validate(report)
+    (test,) = report["tests"].values()
+    assert (test["right"], test["wrong"], test["outcome"]) == (1, 1, "failed")
+    assert sorted(verdict["outcome"] for verdict in report["verdicts"]) == ["right", "wrong"]
+
+
+@pytest.mark.parametrize(
+    "how", [["--collect-only"], ["--fixtures"], ["-k", "nothing"], ["-n1", "-k", "nothing"]], ids=" ".join
+)
+def test_a_report_that_was_there_stays_if_no_test_ran(run, pytester, how):
+    (pytester.path / "r.json").write_text("old")
+    run(PLAIN, "--refgrad-report=r.json", *how)
+    assert (pytester.path / "r.json").read_text() == "old"
+    run(PLAIN, "--refgrad-report=new.json", *how)
+    assert not (pytester.path / "new.json").exists()
+
+
+def test_a_test_that_changes_the_directory_does_not_take_the_report_along(run, pytester):
+    (pytester.path / "other").mkdir()
+    run(
+        "import os\nfrom samplers import *\ndef test_it():\n    os.chdir('other')\n    judge(half)",
+        "--refgrad-report=r.json",
+    )
+    assert json.loads((pytester.path / "r.json").read_text())["tests"]
+    assert not (pytester.path / "other/r.json").exists()
+
+
+@pytest.mark.parametrize("flag", [flag for flag, _, _ in _options.OPTIONS])
+def test_a_list_in_the_configuration_file_is_refused(run_here, pytester, flag):
+    key = _options.key_of(flag)
+    (pytester.path / "pyproject.toml").write_text(f"[tool.pytest.ini_options]\n{key} = ['a', 'b']\n")
+    said = refused(run_here("def test_it(): pass"))
+    assert said == f"ERROR: {key} in pyproject.toml needs to be a text in quotes"
+
+
+@pytest.mark.parametrize("flag", [flag for flag, _, _ in _options.OF_SUITE])
+@pytest.mark.parametrize("text", ["", "  "], ids=["empty", "blank"])
+def test_an_empty_option_of_the_suite_is_refused(run_here, flag, text):
+    metavar = {flag: metavar for flag, metavar, _ in _options.OPTIONS}[flag]
+    said = refused(run_here("def test_it(): pass", f"{flag}={text}"))
+    assert said == f"ERROR: {flag} needs {metavar}, but is empty"
+
+
+def test_a_path_of_the_configuration_file_begins_there(tree):
+    (tree / "project/pytest.ini").write_text("[pytest]\nrefgrad_report = r.json\n")
+    result = start(tree / "project/deep/er", "../../tests")
+    assert (tree / "project/r.json").exists()
+    assert f"The verdicts are in {Path('../../r.json')}." in result.outlines
+    start(tree / "project/deep/er", "../../tests", "-o", "refgrad_report=mine.json")
+    assert (tree / "project/deep/er/mine.json").exists()

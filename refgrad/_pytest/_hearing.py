@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Generator, Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-import refgrad
+from refgrad import _session
 from refgrad._pytest import _options
-from refgrad._pytest._tally import KEPT, Tally, compact
-from refgrad._session import NOW
+from refgrad._pytest._tally import KEPT, Tally, compact, shortened
+from refgrad._pytest._traceback import hide
 
-__all__ = ["Listener"]
+__all__ = ["Listener", "of_suite"]
 
 SHOWN = ("outcome", "check", "sampler", "n", "counted", "evidence", "certified", "alpha", "seed")
-
-SAID = (AssertionError, RuntimeError, TypeError, ValueError)
-INSIDE = str(Path(refgrad.__file__).parent / "testing")
+PROPERTY, OMITTED = "refgrad[", "refgrad-omitted"  # in the junit file
 
 NOTHING: dict[str, Any] = {}
 
 _told = pytest.StashKey[dict[str, Any]]()
 _heard = pytest.StashKey[dict[str, Tally]]()
+_phase = pytest.StashKey[str | None]()  # that is under way
 
 
 class Session:
@@ -36,7 +34,10 @@ class Session:
 
 
 class Listener:
-    """Setup, call and teardown of every test are heard, each by itself."""
+    """Setup, call and teardown of every test are heard, each by itself.
+
+    Checks are heard from any thread and task of this process. A child process that a test starts is not heard.
+    """
 
     def __init__(self, options: _options.Options) -> None:
         self.options = options
@@ -48,9 +49,9 @@ class Listener:
             for item in items:
                 if found := _options.marked(item):
                     item.stash[_told] = found
-            suite = sys.modules.get(_options.SUITE)
-            if suite is not None and any(getattr(item, "module", None) is suite for item in items):
-                suite.refuse(config)
+            if any(map(of_suite, items)):
+                sys.modules[_options.SUITE].refuse(config)
+                self._tell(config, sys.modules[_options.SUITE].not_asked(config))
         except pytest.UsageError as error:
             if not hasattr(config, "workeroutput"):
                 raise
@@ -59,8 +60,9 @@ class Listener:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
-        """Fixtures are heard."""
+        """Fixtures are heard. What is there of an earlier attempt of the same test goes."""
         item.stash[_heard] = {}
+        item.user_properties[:] = [pair for pair in item.user_properties if not _of_refgrad(str(pair[0]))]
         return (yield from self._hear(item, "setup"))
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -82,40 +84,50 @@ class Listener:
         if call.when == "teardown":
             item.user_properties += properties(heard)
         if call.excinfo is not None:
-            hide(call.excinfo)
+            hide(call.excinfo.value)
         report = yield
-        if any(tally.heard for tally in heard.values()):
-            self._attach(item, report, heard)
+        silent = of_suite(item) and report.failed and not any(tally.heard for tally in heard.values())
+        if silent or any(tally.heard for tally in heard.values()):
+            self._attach(item, report, heard, _said(call) if silent else None)
         return report
 
-    def _attach(self, item: pytest.Item, report: pytest.TestReport, heard: Mapping[str, Tally]) -> None:
+    def _attach(
+        self, item: pytest.Item, report: pytest.TestReport, heard: Mapping[str, Tally], error: str | None
+    ) -> None:
         from refgrad._pytest import _repeat  # noqa: PLC0415  (the plugin is loaded for every run, and used in few)
 
         repeat = _repeat.line(item, self.options, told(item))
-        if (tally := heard.get(report.when)) is not None and tally.heard:
-            report.refgrad = tally.to_dict() | {"repeat": repeat}  # type: ignore[attr-defined]
+        tally = heard.get(report.when, Tally())
+        part = item.stash.get(_phase, None) == report.when  # a subtest: the phase is not over, and tells it all
+        if not part and (tally.heard or error):
+            brought = {**tally.to_dict(), "repeat": repeat}
+            report.refgrad = brought | ({"errors": [error]} if error else {})  # type: ignore[attr-defined]
         if report.failed:
             report.sections.append(("refgrad", _repeat.section(heard.values(), repeat)))
 
     def _hear(self, item: pytest.Item, when: str) -> Generator[None, object, object]:
         tally = item.stash[_heard][when] = Tally()
-        token = NOW.set(Session({**self.options.checks, **told(item)}, tally))
+        before, _session.RUN = _session.RUN, Session({**self.options.checks, **told(item)}, tally)
+        item.stash[_phase] = when
         try:
             return (yield)
         finally:
-            NOW.reset(token)
+            _session.RUN = before
+            item.stash[_phase] = None
+
+    @staticmethod
+    def _tell(config: pytest.Config, said: str) -> None:
+        """Hand a sentence to the process that reports."""
+        if hasattr(config, "workeroutput"):
+            config.workeroutput["refgrad_said"] = said
+        elif account := config.pluginmanager.get_plugin(_options.ACCOUNT):
+            account.said = said
 
 
-def hide(found: pytest.ExceptionInfo[BaseException]) -> None:
-    """Leave what a check does inside out of the traceback of what it says; pytest shows it by --full-trace."""
-    for entry in found.traceback:
-        if str(entry.path).startswith(INSIDE):
-            entry.frame.f_globals["__tracebackhide__"] = meant
-
-
-def meant(found: pytest.ExceptionInfo[BaseException]) -> bool:
-    """Whether it is what a check says, and no defect of its own."""
-    return isinstance(found.value, SAID)
+def of_suite(item: pytest.Item) -> bool:
+    """Whether a test is of the conformance suite."""
+    suite = sys.modules.get(_options.SUITE)
+    return suite is not None and getattr(item, "module", None) is suite
 
 
 def told(item: pytest.Item) -> dict[str, Any]:
@@ -130,6 +142,17 @@ def properties(heard: Mapping[str, Tally]) -> list[tuple[str, object]]:
     found: list[tuple[str, object]] = []
     for verdict in verdicts[-KEPT:]:
         fields = verdict.to_dict()
-        found.append((f"refgrad[{verdict.problem}]", compact({name: fields[name] for name in SHOWN})))
+        found.append((f"{PROPERTY}{verdict.problem}]", compact({name: fields[name] for name in SHOWN})))
     omitted = sum(tally.checks for tally in heard.values()) - len(found)
-    return [*found, ("refgrad-omitted", str(omitted))] if omitted else found
+    return [*found, (OMITTED, str(omitted))] if omitted else found
+
+
+def _of_refgrad(name: str) -> bool:
+    return name.startswith(PROPERTY) or name == OMITTED
+
+
+def _said(call: pytest.CallInfo[None]) -> str:
+    """First line of the error that ended a test."""
+    error = call.excinfo.value if call.excinfo else None
+    text = f"{type(error).__name__}: {error}" if error else "failed"
+    return shortened(text.splitlines()[0])

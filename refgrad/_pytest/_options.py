@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 import pytest
 
 __all__ = [
+    "ACCOUNT",
     "DEFAULTS",
     "DRAWN",
     "OF_SUITE",
@@ -19,11 +22,13 @@ __all__ = [
     "given",
     "key_of",
     "marked",
+    "path_of",
     "read",
     "refused",
 ]
 
 DEFAULTS: Mapping[str, float] = {"alpha": 1e-9, "seed": 0, "max_samples": 1_000_000}  # of the checks; a test compares
+ACCOUNT = "refgrad-account"  # name of the plugin that reports
 SUITE = "refgrad.testing.conformance"
 DRAWN = "refgrad_seed"  # of what a worker is given
 FEWEST = 40  # samples with which a check begins
@@ -80,18 +85,44 @@ def given(config: pytest.Config, flag: str) -> tuple[str | None, str]:
     Raises
     ------
     pytest.UsageError
-        If the configuration file has no text.
+        If the configuration file has no text, or a list.
     """
     key = key_of(flag)
     text = config.getoption(key, None)
     if text is not None:
         return text, flag
-    where = f"{key} in {config.inipath.name}" if config.inipath else f"-o {key}"
+    where = f"{key} in {config.inipath.name}" if config.inipath and not _overridden(config, key) else f"-o {key}"
     try:
-        found = config.getini(key)
+        with warnings.catch_warnings(action="ignore"):  # of pytest, about what is refused here
+            found = config.getini(key)
     except (TypeError, ValueError):  # a number without quotes in TOML
-        raise pytest.UsageError(f"{where} needs to be a text in quotes") from None
+        found = ()
+    if found is not None and not isinstance(found, str):
+        raise pytest.UsageError(f"{where} needs to be a text in quotes")
     return found or None, where
+
+
+def path_of(config: pytest.Config, flag: str) -> tuple[str | None, str]:
+    """The same of a path: in the configuration file it begins where that file is.
+
+    Raises
+    ------
+    pytest.UsageError
+        As `given`.
+    """
+    text, where = given(config, flag)
+    if not text or not text.strip() or config.inipath is None or not where.startswith(key_of(flag)):
+        return text, where
+    path = config.inipath.parent / text
+    try:
+        return os.path.relpath(path), where
+    except ValueError:  # on another drive
+        return str(path), where
+
+
+def _overridden(config: pytest.Config, key: str) -> bool:
+    """Whether -o on the command line says it."""
+    return any(said.partition("=")[0].strip() == key for said in config.getoption("override_ini", None) or ())
 
 
 def read(config: pytest.Config) -> Options:
@@ -112,17 +143,19 @@ def read(config: pytest.Config) -> Options:
             text, drawn = str(draw(config)), True
         try:
             value: Any = convert(text)
-        except ValueError:
+        except (TypeError, ValueError):
             value = text
         if wrong := refused(name, value, " or random" if name == "seed" else ""):
             raise pytest.UsageError(f"{where} {wrong}")
         checks[name] = value
-    report, where = given(config, "--refgrad-report")
+    report, where = path_of(config, "--refgrad-report")
     if report is not None and not report.lower().endswith((".json", ".html")):
         raise pytest.UsageError(f"{where} needs a file that ends with .json or .html, but is {report}")
     suite = {}
-    for flag, _, _ in OF_SUITE:
-        text, where = given(config, flag)
+    for flag, metavar, _ in OF_SUITE:
+        text, where = (path_of if metavar == "FILE" else given)(config, flag)
+        if text is not None and not text.strip():
+            raise pytest.UsageError(f"{where} needs {metavar}, but is empty")
         if text is not None:
             suite[flag.removeprefix("--refgrad-")] = text, where
     return Options(checks, suite, report, drawn)

@@ -32,11 +32,12 @@ class File:
 
     def __init__(self, path: str, where: str) -> None:
         self.path, self.written = Path(path), False
+        self._place = self.path.absolute()  # a test may change the directory and not go back
         self._reserved = ExitStack()
         try:
             from refgrad.testing.report import reserved  # noqa: PLC0415  (may want an extra)
 
-            self._reserved.enter_context(reserved(self.path))
+            self._reserved.enter_context(reserved(self._place))
         except OSError as error:
             raise pytest.UsageError(f"{where}: cannot write {path}: {error.strerror}") from None
         except (ImportError, ValueError) as error:
@@ -47,7 +48,7 @@ class File:
         from refgrad.testing.report import write  # noqa: PLC0415
 
         try:
-            write(report, self.path)
+            write(report, self._place)
         except (OSError, ValueError) as error:
             return f"The report was not written to {self.path}: {error}"
         self.written = True

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from refgrad._pytest._account import Account
 
-from refgrad._pytest._repeat import OUTCOMES
+from refgrad._pytest._record import FAILED
+from refgrad._pytest._repeat import OUTCOMES, TO_REPEAT
 
 __all__ = ["lines", "off_by"]
 
 EACH, ALL = 3, 30  # lines for one test, and for all of them, without -v
-FAILED = {"failed", "error", "unfinished"}
 LENGTH = 100  # of the name of a problem
 
 
@@ -24,8 +24,13 @@ def lines(account: Account, verbosity: int) -> Iterator[str]:
     checks = counts["statistical"] + counts["deterministic"] + counts["not_judged"]
     outcomes = ", ".join(f"{counts[name]:,} {words}" for name, words in OUTCOMES.items() if counts[name])
     many = len(account.tests)
-    yield f"{_count(checks, 'check')} in {_count(many, 'test')}: {outcomes}; {counts['samples']:,} samples"
-    if verbosity >= 0:
+    if account.said:
+        yield account.said
+    if not many:
+        return
+    ended = f": {outcomes}; {counts['samples']:,} samples" if checks else ", which failed before a check"
+    yield f"{_count(checks, 'check')} in {_count(many, 'test')}{ended}"
+    if verbosity >= 0 and checks:
         yield _chance(account, counts)
     shown, hidden, expected = _chosen(account, verbosity)
     yield from shown
@@ -43,15 +48,31 @@ def lines(account: Account, verbosity: int) -> Iterator[str]:
     if undecided and verbosity >= 0:
         yield "Undecided is no claim that the code is wrong: nothing is shown yet."
         yield "For more samples: --refgrad-samples, or max_samples= where the test says it."
+    yield from _repeats(account)
 
 
 def _not_judged(account: Account) -> Iterator[str]:
-    """A line for each test in which the code of a check raised, or returned what no check reads."""
+    """A line for each test whose checks ended in an error, and for each of the suite that failed before a check."""
     failed = [(name, test) for name, test in account.tests.items() if test.errors and test.outcome in FAILED]
     for name, test in failed[:ALL]:
-        yield f"no answer {name.removeprefix('::')}: {test.errors[0].splitlines()[0][:LENGTH]}"
+        word = "no answer" if test.counts["not_judged"] else "failed   "
+        yield f"{word} {name.removeprefix('::')}: {test.errors[0].splitlines()[0][:LENGTH]}"
     if len(failed) > ALL:
         yield f"... and {len(failed) - ALL:,} tests more whose code gave no answer"
+
+
+def _repeats(account: Account) -> Iterator[str]:
+    """The lines that repeat what failed, where pytest does not show them with the failures, and where they hold."""
+    lines = [test.repeat for test in account.tests.values() if test.outcome in FAILED and test.repeat]
+    option, began = account.config.option, account.config.invocation_params.dir
+    shown = option.tbstyle not in {"no", "line"} and option.showcapture == "all"
+    if lines and not shown:
+        yield TO_REPEAT if len(lines) == 1 else "To repeat them:"
+        yield from lines[:ALL]
+        if len(lines) > ALL:
+            yield f"... and {len(lines) - ALL:,} more"
+    if lines and began != account.config.rootpath:
+        yield f"What repeats a test is for {began}, where the run began."
 
 
 def _chance(account: Account, counts: Mapping[str, int]) -> str:

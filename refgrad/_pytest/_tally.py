@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections import Counter, deque
 from typing import Any
 
-__all__ = ["COUNTS", "KEPT", "Tally", "compact", "plain"]
+__all__ = ["COUNTS", "KEPT", "Tally", "compact", "plain", "shortened"]
 
 KEPT = 32  # verdicts of a test that are kept whole: so many right ones, and so many that are not
 COUNTS = ("right", "wrong", "undecided", "not_judged", "samples", "statistical", "deterministic")
@@ -16,18 +17,19 @@ ERRORS, LENGTH = 8, 500  # of what ended checks without a verdict: how many text
 class Errors:
     """What ended checks without a verdict: all are counted, the first ones are kept."""
 
-    def __init__(self, counts: Counter[str]) -> None:
-        self.counts, self.texts = counts, list[str]()
+    def __init__(self, counts: Counter[str], lock: threading.Lock) -> None:
+        self.counts, self.texts, self._lock = counts, list[str](), lock
 
     def append(self, text: str) -> None:
         """Hear of one."""
-        self.counts["not_judged"] += 1
-        if len(self.texts) < ERRORS:
-            self.texts.append(text if len(text) <= LENGTH else text[: LENGTH - 3] + "...")
+        with self._lock:
+            self.counts["not_judged"] += 1
+            if len(self.texts) < ERRORS:
+                self.texts.append(shortened(text))
 
 
 class Tally:
-    """Verdicts as they come. A test under Hypothesis may bring thousands: only the last ones are kept whole.
+    """Verdicts as they come, from any thread. Hypothesis may bring thousands for a test: the last ones are kept.
 
     Attributes
     ----------
@@ -41,7 +43,8 @@ class Tally:
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self.alpha = 0.0
-        self.errors = Errors(self.counts)
+        self._lock = threading.Lock()
+        self.errors = Errors(self.counts, self._lock)
         self._right: deque[tuple[int, Any]] = deque(maxlen=KEPT)
         self._others: deque[tuple[int, Any]] = deque(maxlen=KEPT)
 
@@ -58,15 +61,18 @@ class Tally:
     def append(self, verdict: Any) -> None:
         """Hear a `Verdict`."""
         kept = self._right if verdict.outcome == "right" else self._others
-        kept.append((self.checks, verdict))
-        self.counts[verdict.outcome] += 1
-        self.counts["statistical" if verdict.alpha else "deterministic"] += 1
-        self.counts["samples"] += int(verdict.n) if verdict.counted == "samples" else 0
-        self.alpha += float(verdict.alpha)
+        with self._lock:
+            kept.append((self.checks, verdict))
+            self.counts[verdict.outcome] += 1
+            self.counts["statistical" if verdict.alpha else "deterministic"] += 1
+            self.counts["samples"] += int(verdict.n) if verdict.counted == "samples" else 0
+            self.alpha += float(verdict.alpha)
 
     def verdicts(self) -> list[Any]:
         """Those that are kept, in order."""
-        return [verdict for _, verdict in sorted([*self._right, *self._others], key=lambda pair: pair[0])]
+        with self._lock:  # a thread may still be at it
+            found = [*self._right, *self._others]
+        return [verdict for _, verdict in sorted(found, key=lambda pair: pair[0])]
 
     def to_dict(self) -> dict[str, Any]:
         """Return what a test report carries from a worker to the controller: JSON's own kinds, nothing else."""
@@ -74,6 +80,11 @@ class Tally:
         counts = {name: self.counts[name] for name in COUNTS} | {"omitted": self.checks - len(kept)}
         found = [verdict.to_dict() for verdict in kept]
         return plain({"counts": counts, "alpha": self.alpha, "verdicts": found, "errors": list(self.errors.texts)})
+
+
+def shortened(text: str) -> str:
+    """What is kept of a text."""
+    return text if len(text) <= LENGTH else text[: LENGTH - 3] + "..."
 
 
 def plain(value: Any) -> Any:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from refgrad.distributions import Distribution
+from refgrad.distributions._array import Array
 from refgrad.objectives import Interacting, Quadratic, SquaredError, Table
 
-__all__ = ["FAMILIES", "KINDS", "Bounds", "check_kinds", "free_entry"]
+__all__ = ["FAMILIES", "KINDS", "Bounds", "amount", "check_kinds", "exceeds", "free_entry", "possible", "whole"]
 
 FAMILIES = ("bernoulli", "categorical")
 KINDS = (SquaredError, Table, Quadratic, Interacting)
+LARGEST = 1024  # entries of a z that are drawn: of twice as many Hypothesis says that they are too much
 DISTINCT = 33  # logits in a row without ties
 OPTIONS = ("ties", "rare", "saturated", "masked", "constant")
 
@@ -46,7 +49,7 @@ class Bounds:
         for name in ("variables", "categories"):
             _check_pair(getattr(self, name), name)
         limit = Table.largest_extension
-        if not _whole(self.configurations) or not 1 <= self.configurations <= limit:
+        if not whole(self.configurations) or not 1 <= self.configurations <= limit:
             raise ValueError(
                 f"configurations needs to be a whole number from 1 to {limit:,}, but is {self.configurations!r}"
             )
@@ -64,11 +67,16 @@ class Bounds:
             )
         if family == "categorical" and not self.ties and self.categories[1] > DISTINCT:
             raise ValueError(f"categories needs to be at most {DISTINCT} without ties, but is {self.categories!r}")
-        count = self.fewest(family) ** self.variables[0]
-        if count > self.configurations:
+        few, least = self.fewest(family), self.variables[0]
+        if exceeds(few, least, self.configurations):
             raise ValueError(
-                f"configurations needs to be at least {count:,} for {self.variables[0]} {family} variables with "
-                f"{self.fewest(family)} values each, but is {self.configurations:,}"
+                f"configurations needs to be at least {amount(few, least)} for {least} {family} variables with "
+                f"{few} values each, but is {self.configurations:,}"
+            )
+        if family == "categorical" and few * least > LARGEST:
+            raise ValueError(
+                f"problems needs at most {LARGEST:,} entries in a z, but {least} categorical variables with {few} "
+                f"categories each have {few * least}"
             )
 
     @property
@@ -85,11 +93,11 @@ class Bounds:
         count, most = self.variables
         while count < most and values > 1 and values ** (count + 1) <= self.configurations:
             count += 1
-        return most if values == 1 else count
+        return min(most, LARGEST) if values == 1 else count
 
     def most_categories(self) -> int:
         """Categories, at most, with the fewest variables."""
-        count, most = self.fewest("categorical"), self.categories[1]
+        count, most = self.fewest("categorical"), min(self.categories[1], LARGEST)
         while count < most and (count + 1) ** self.variables[0] <= self.configurations:
             count += 1
         return count
@@ -112,20 +120,38 @@ def check_kinds(kinds: Any) -> tuple[type, ...]:
 
 def free_entry(q: Distribution) -> tuple[int, ...] | None:
     """Place of an entry of z that may be 0 or 1; None where only one z is possible."""
-    if q.event_ndim == 1:
-        return (0,)
-    keep = q.logits > -np.inf
-    free = np.flatnonzero(keep.sum(axis=1) > 1)
-    return (int(free[0]), int(np.flatnonzero(keep[free[0]])[-1])) if free.size else None
+    z = possible(q)
+    varies = z.min(axis=0) < z.max(axis=0)
+    if not varies.any():
+        return None
+    first = int(np.flatnonzero(varies.reshape(len(varies), -1).any(axis=1))[0])
+    return (first,) if q.event_ndim == 1 else (first, int(np.flatnonzero(varies[first])[-1]))
 
 
-def _whole(number: Any) -> bool:
+def possible(q: Distribution) -> Array:
+    """Every z whose probability is positive in float64: one that is 0 there brings nothing to a gradient."""
+    z = q.support()
+    return z[np.exp(q.log_prob(z)) > 0]
+
+
+def exceeds(values: int, variables: int, limit: int) -> bool:
+    """Whether so many variables have more configurations than a limit of at most 2**12; no large power is computed."""
+    return values > 1 and values ** min(variables, 13) > limit
+
+
+def amount(values: int, variables: int) -> str:
+    """How many configurations there are: as a number if that is short."""
+    return f"{values**variables:,}" if variables * math.log10(values) < 12 else f"{values}**{variables}"
+
+
+def whole(number: Any) -> bool:
+    """Whether it is a whole number, and no bool."""
     return isinstance(number, (int, np.integer)) and not isinstance(number, bool)
 
 
 def _check_pair(pair: Any, name: str) -> None:
     needed = f"{name} needs two whole numbers, 1 <= fewest <= most, but is {pair!r}"
-    if not isinstance(pair, (tuple, list)) or len(pair) != 2 or not all(map(_whole, pair)):
+    if not isinstance(pair, (tuple, list)) or len(pair) != 2 or not all(map(whole, pair)):
         raise TypeError(needed)
     if not 1 <= pair[0] <= pair[1]:
         raise ValueError(needed)

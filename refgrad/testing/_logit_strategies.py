@@ -14,6 +14,7 @@ from refgrad.testing._bounds import Bounds
 __all__ = ["by_simplicity", "draw_distribution"]
 
 DEPTH = 7.0  # a logit so far below the others is rare: e**-7 is 0.0009
+FAR, HALFWAY = 702.0, 350.0  # e**-702 is a positive number of float64, also as a part of 4,096 configurations
 CENTRES = (0.0, 40.0, -40.0, 350.0, -350.0, 700.0, -700.0)  # from 37 on, 1 - p rounds to 1 or 0
 
 
@@ -37,7 +38,7 @@ def draw_distribution(draw: st.DrawFn, bounds: Bounds) -> Distribution:
     masked = bounds.masked and categories > 1 and draw(st.booleans())
     logits, mask = map(np.array, zip(*draw(_rows(_row(bounds, categories, masked), bounds, categories)), strict=True))
     logits[_with_a_choice(mask, bounds.constant)] = -np.inf
-    return Categorical(logits)
+    return Categorical(logits if bounds.constant else _with_a_rival(logits))
 
 
 def _rows(row: st.SearchStrategy[Any], bounds: Bounds, values: int) -> st.SearchStrategy[list[Any]]:
@@ -80,3 +81,13 @@ def _with_a_choice(mask: Any, constant: bool) -> Any:
     if not constant and (np.sum(~mask, axis=1) < 2).all():
         mask[0, :2] = False
     return mask
+
+
+def _with_a_rival(logits: Array) -> Array:
+    """If in each row all but one category are 0 in float64, lift the second one of the first row that has a choice."""
+    highest = np.sort(logits, axis=1)[:, :-3:-1]
+    gaps = highest[:, 0] - highest[:, 1]
+    if (gaps > FAR).all():
+        row = int(np.flatnonzero(np.isfinite(gaps))[0])
+        logits[row, np.argsort(logits[row])[-2]] = highest[row, 0] - HALFWAY
+    return logits

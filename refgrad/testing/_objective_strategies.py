@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from refgrad.distributions import Distribution
 from refgrad.distributions._array import Array
 from refgrad.objectives import Interacting, Quadratic, SquaredError, Table
-from refgrad.testing._bounds import free_entry
+from refgrad.testing._bounds import free_entry, possible
 from refgrad.testing._logit_strategies import by_simplicity
 
 __all__ = ["draw_objective"]
@@ -21,7 +21,7 @@ SAME = 1e-12  # coefficients are quarters: two values of f are equal, but for ro
 
 
 def draw_objective(draw: st.DrawFn, q: Distribution, kinds: tuple[type, ...], constant: bool) -> Any:
-    """Draw an f; one that is constant on the support of q gives way to the simplest that varies."""
+    """Draw an f; one that is constant where q is positive gives way to the simplest that varies."""
     shape, kind = q.event_shape, draw(st.sampled_from(kinds))
     coefficients = _coefficients(draw, kind, shape)
     extra = {"event_shape": shape} if kind is Table and q.event_ndim == 2 else {}
@@ -44,8 +44,7 @@ def _coefficients(draw: st.DrawFn, kind: type, shape: tuple[int, ...]) -> list[A
 
 
 def _varies(f: Any, q: Distribution) -> bool:
-    z = q.support()
-    values = f(z[np.isfinite(q.log_prob(z))])
+    values = f(possible(q))
     return bool(np.ptp(values) > SAME * max(1.0, np.abs(values).max()))
 
 

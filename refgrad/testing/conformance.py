@@ -11,8 +11,8 @@ The sampler is one that `refgrad verify` takes: `estimate(problem, n, rng)`, as 
 | `--refgrad-family bernoulli` | only problems of this family |
 | `--refgrad-xfails FILE` | tests that are expected to fail, one a line, as `test_unbiased[toy (bernoulli, D = 1)]` |
 
-Each may stand in the configuration file of pytest, `refgrad_family = bernoulli`. The options of the checks, such as
-`--refgrad-samples`, hold here too.
+Each may stand in the configuration file of pytest, `refgrad_family = bernoulli`; a path there begins where that file
+is. The options of the checks, such as `--refgrad-samples`, hold here too. A sampler that skips a test fails it.
 
 Needs pytest: `pip install 'refgrad[pytest]'`.
 """
@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refgrad.testing._conformance import COARSE, SMALL, Subject, plan_of
+from refgrad.testing._conformance import COARSE, SMALL, Subject, answered, plan_of
 from refgrad.testing._sampler import Source
 from refgrad.testing.black_box import assert_moments, assert_unbiased, check_moments, check_unbiased
 from refgrad.testing.problem import Problem
@@ -43,19 +43,23 @@ __all__ = [
 ]
 
 SIZES = (1, 2, 3, 7)
+NAMED = 5  # tests that are named in one sentence
 
 
+@answered
 def test_unbiased(subject: Subject, problem: Problem) -> None:
     """The mean is the exact gradient."""
     assert_unbiased(subject.sampler, problem, estimator=subject.reference, **vars(subject.form))
 
 
+@answered
 def test_moments(subject: Subject, problem: Problem) -> None:
     """Mean and covariance are those of the reference."""
     assert subject.reference is not None
     assert_moments(subject.sampler, problem, subject.reference, **vars(subject.form))
 
 
+@answered
 def test_shape(subject: Subject, problem: Problem) -> None:
     """One row for each of n, in real numbers."""
     source = Source(subject.sampler, problem, form=subject.form)
@@ -63,6 +67,7 @@ def test_shape(subject: Subject, problem: Problem) -> None:
         source.draw(n, n)
 
 
+@answered
 def test_small_calls(subject: Subject, problem: Problem) -> None:
     """Rows of calls for one and for two of them are estimates too: a mean over the rows of a call needs care there.
 
@@ -78,6 +83,7 @@ def test_small_calls(subject: Subject, problem: Problem) -> None:
         raise AssertionError(f"in calls for one and for two rows\n{verdict}")
 
 
+@answered
 def test_rows_follow_from_rng(subject: Subject, problem: Problem) -> None:
     """The same state of the generator gives the same rows: there is no other randomness."""
     source = Source(subject.sampler, problem, form=subject.form)
@@ -92,6 +98,7 @@ def test_rows_follow_from_rng(subject: Subject, problem: Problem) -> None:
             )
 
 
+@answered
 def test_problem_stays(subject: Subject, problem: Problem) -> None:
     """The sampler does not change what it is given."""
     z = problem.q.support()
@@ -141,3 +148,12 @@ def refuse(config: pytest.Config) -> None:
 
     if error := plan_of(config).error:
         raise pytest.UsageError(error)
+
+
+def not_asked(config: pytest.Config) -> str:
+    """Say which tests that are expected to fail are none of this run, if there are some. The plugin calls it."""
+    names = plan_of(config).not_asked()
+    if not names:
+        return ""
+    shown = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED:,} more" if len(names) > NAMED else "")
+    return f"Expected to fail, but not asked in this run: {shown}"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
-from refgrad._session import NOW
+from refgrad._session import NOW, current
 from refgrad.testing.verdict import Verdict
 
 __all__ = ["Session", "judged", "once", "session"]
@@ -55,7 +55,9 @@ def session(**options: Any) -> Iterator[Session]:
 
     Notes
     -----
-    Bound to the context (`contextvars`), so that threads and tasks do not hear each other.
+    Bound to the context (`contextvars`), so that tasks, and threads that begin inside, do not hear each other. A check
+    that runs in no session of its context is heard by the test runner, if refgrad's plugin of pytest is there, from
+    whatever thread or task. In a child process (`multiprocessing`, a fork) nobody hears it.
 
     Examples
     --------
@@ -78,7 +80,7 @@ def session(**options: Any) -> Iterator[Session]:
 
 def once(key: Any, compute: Callable[[], T]) -> T:
     """Compute something, in a session only if it was not before under that key."""
-    now = NOW.get()
+    now = current()
     try:
         hash(key)
     except TypeError:
@@ -98,17 +100,18 @@ def judged(check: Callable[P, Verdict]) -> Callable[P, Verdict]:
 
     @wraps(check)
     def heard(*args: P.args, **kwargs: P.kwargs) -> Verdict:
-        now = NOW.get()
-        defaults = {name: value for name, value in now.options.items() if name in accepted} if now else {}
+        now = current()
+        told = {} if now is None else now.options
+        defaults = {name: value for name, value in told.items() if name in accepted}
         try:
             verdict = check(*args, **defaults | kwargs)
         except Exception as error:
-            if now:
+            if now is not None:
                 now.errors.append(f"{type(error).__name__}: {error}")
             raise
         code: Any = args[0] if args else next(iter(kwargs.values()))
         verdict = replace(verdict, check=kind, sampler=getattr(code, "__name__", type(code).__name__))
-        if now:
+        if now is not None:
             now.verdicts.append(verdict)
         return verdict
 

@@ -10,7 +10,7 @@ import numpy as np
 from refgrad.distributions import Bernoulli, Categorical, Distribution
 from refgrad.distributions._array import Array
 from refgrad.objectives import Table
-from refgrad.testing._bounds import KINDS, Bounds, check_kinds, free_entry
+from refgrad.testing._bounds import KINDS, Bounds, amount, check_kinds, exceeds, free_entry, whole
 from refgrad.testing._examples import Example, seed_of
 from refgrad.testing.problem import Problem
 
@@ -44,7 +44,8 @@ def problems(  # noqa: PLR0913  (options with a name)
     variables : (int, int)
         Fewest and most variables, D.
     categories : (int, int)
-        Fewest and most categories of a Categorical, K, masked ones included. One category is drawn only if `constant`.
+        Fewest and most categories of a Categorical, K, masked ones included. One category is drawn only if `constant`,
+        and more than 1,024 entries in a z never: Hypothesis takes no examples of that size.
     configurations : int
         Most configurations, K**D, up to 4,096; larger sizes within the other bounds are not drawn.
     ties : bool
@@ -58,7 +59,8 @@ def problems(  # noqa: PLR0913  (options with a name)
     masked : bool
         Whether categories may have the logit -inf; a variable keeps at least one.
     constant : bool
-        Whether f may be the same for every z of positive probability. Without it f varies, always.
+        Whether f may be the same for every z of positive probability. Without it f varies, always, where probabilities
+        are positive in float64; to within rounding the gradient may still be 0, if all z but one are improbable.
     kinds : collection of type
         Of f, among `SquaredError`, `Table`, `Quadratic` and `Interacting`. Coefficients are quarters, up to 2 in size.
 
@@ -131,7 +133,8 @@ def logits(  # noqa: PLR0913
     family, variables, categories, configurations, ties, rare, saturated, masked
         As in `problems`.
     constant : bool
-        Whether a single z may be all that is possible: one category, or one that is not masked, in each variable.
+        Whether a single z may be all that is possible, in float64: one category, one that is not masked, or one that
+        is hundreds above all others, in each variable.
 
     Returns
     -------
@@ -178,11 +181,14 @@ def objectives(
     TypeError
         If q is neither a distribution nor a shape.
     ValueError
-        If q has a batch or too many configurations; or only one z is possible and f may not be constant.
+        If q has a batch or too many configurations; or only one z has a probability that is positive in float64, and f
+        may not be constant.
     """
     q = _one_row(q)
     if not constant and free_entry(q) is None:
-        raise ValueError(f"only one z is possible, so every f is constant, which needs constant=True: q is {q!r}")
+        raise ValueError(
+            f"only one z is possible in float64, so every f is constant, which needs constant=True: q is {q!r}"
+        )
     kinds = check_kinds(kinds)
     st = _hypothesis()
     from refgrad.testing._objective_strategies import draw_objective  # noqa: PLC0415  (an extra)
@@ -213,13 +219,19 @@ def _one_row(q: Any) -> Distribution:
     """Check q of `objectives`, or make one of a shape."""
     if not isinstance(q, Distribution):
         shape = tuple(q) if isinstance(q, (tuple, list)) else ()
-        if len(shape) not in {1, 2} or not all(isinstance(n, (int, np.integer)) and n > 0 for n in shape):
+        if len(shape) not in {1, 2} or not all(whole(n) and n > 0 for n in shape):
             raise TypeError(f"objectives needs a distribution or a shape (D,) or (D, K), but was given {q!r}")
+        _check_size(shape)
         q = (Bernoulli if len(shape) == 1 else Categorical)(np.zeros(shape))
     if q.batch_shape:
         raise ValueError(f"objectives needs one row of logits, but q has the batch shape {q.batch_shape}")
-    if q.support_size > Table.largest_extension:
-        raise ValueError(
-            f"objectives needs at most {Table.largest_extension:,} configurations, but there are {q.support_size:,}"
-        )
+    _check_size(q.event_shape)
     return q
+
+
+def _check_size(shape: tuple[int, ...]) -> None:
+    values, variables, limit = (*shape, 2)[1], shape[0], Table.largest_extension
+    if exceeds(values, variables, limit):
+        raise ValueError(
+            f"objectives needs at most {limit:,} configurations, but there are {amount(values, variables)}"
+        )

@@ -101,6 +101,11 @@ class TestTable:
     def test_on_a_terminal(self, monkeypatch, capsys):
         monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
         monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+        monkeypatch.setenv("TERM", "xterm")
+        monkeypatch.setenv("COLUMNS", "60")
+        assert run(*FEW) == 0
+        assert "━" not in capsys.readouterr().out  # a line may be longer, but none is folded letter by letter
+        monkeypatch.setenv("COLUMNS", "100")
         assert run(*FEW) == 0
         shown = capsys.readouterr()
         assert "━" in shown.out

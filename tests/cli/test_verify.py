@@ -227,6 +227,7 @@ def test_an_overview_on_a_terminal(capsys, monkeypatch):
     _terminal.print_overview(verdicts)
     assert capsys.readouterr().out == ""  # a pipe has the lines alone
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "80")
     _terminal.print_overview(verdicts)
     assert capsys.readouterr().out == ""  # nor has a table room on a narrow one

@@ -1,5 +1,6 @@
 """The conformance suite: what it says of right and of wrong samplers, and what it refuses."""
 
+import json
 import re
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from refgrad.estimators import GumbelSoftmax, Reinforce
 from refgrad.testing import Problem, SamplerError, conformance, standard_problems
 from refgrad.testing._conformance import ASKED, Plan, Subject, read_expected, read_form
 from refgrad.testing._sampler import Form
+from refgrad.testing.report import validate
 from testing import samplers
 
 SUITE = "refgrad.testing.conformance"
@@ -23,10 +25,12 @@ TESTS = [
     "test_unbiased",
 ]
 PAIR = standard_problems("bernoulli")[3]
+RARE = "test_unbiased[rare zero (bernoulli, D = 2)]"
 ASKED_PROBLEMS = [problem for problem in standard_problems() if str(problem) in ASKED]
 
 MINE = """
 import numpy as np
+import pytest
 from refgrad.estimators import GumbelSoftmax, Reinforce
 
 def right(problem, n, rng):
@@ -47,6 +51,15 @@ def for_bernoulli(problem, n, rng):
 
 def mean(problem, n, rng):
     return right(problem, n, rng).mean(axis=0)
+
+def of_its_own_noise(problem, n, rng):
+    return right(problem, n, np.random.default_rng())
+
+def skips(problem, n, rng):
+    pytest.skip("no")
+
+def expects_to_fail(problem, n, rng):
+    pytest.xfail("no")
 """
 
 
@@ -220,6 +233,18 @@ class TestPlan:
     def test_a_mean_has_no_small_calls(self):
         assert self.cases("test_small_calls", form=Form(rows=4)) == [(None, "the sampler returns one mean a call")]
 
+    def test_what_is_expected_and_not_asked(self):
+        expected = dict.fromkeys(
+            [RARE, "test_moments[toy (bernoulli, D = 1)]", "test_shape[toy (bernoulli, D = 1)]"], ""
+        )
+        subject = of(samplers.reinforce)
+        assert Plan(subject, expected=expected).not_asked() == ["test_moments[toy (bernoulli, D = 1)]"]
+        assert Plan(subject, "categorical", expected=expected).not_asked() == list(expected)
+        assert Plan(of(samplers.reinforce, reference=Reinforce()), expected=expected).not_asked() == []
+        assert Plan(of(samplers.reinforce, reference=Reinforce()), samples=99, expected=expected).not_asked() == [
+            "test_moments[toy (bernoulli, D = 1)]"
+        ]
+
     def test_one_family(self):
         assert {p.family for p, _ in self.cases("test_shape", family="categorical")} == {"categorical"}
 
@@ -239,6 +264,7 @@ def test_the_form():
     [
         ("los", "needs loss, probs and rows=M with commas between, but has 'los'"),
         ("rows=x", "but has 'rows=x'"),
+        ("rows=99999999999999999999", "needs loss, probs and rows=M with commas between, but has 'rows=9"),
         ("rows=0", "rows needs to be None or a whole number of at least 1, but is 0"),
     ],
 )
@@ -256,6 +282,22 @@ def test_expected_failures(tmp_path):
         "test_unbiased[toy (bernoulli, D = 1)]": f"{file}, line 3",
         "test_shape[quiet (bernoulli, D = 3)]": f"{file}, line 4",
     }
+
+
+def test_expected_failures_as_the_summary_of_pytest_has_them_and_with_a_byte_order_mark(tmp_path):
+    file = tmp_path / "known.txt"
+    names = ["test_shape[quiet (bernoulli, D = 3)]", RARE, "test_shape[toy (bernoulli, D = 1)]"]
+    file.write_text(f"{names[0]}\n{SUITE}::{names[1]}\n::{names[2]}\n", encoding="utf-8-sig")
+    assert list(read_expected(file)) == names
+
+
+def test_expected_failures_of_no_run(tmp_path):
+    file = tmp_path / "known.txt"
+    file.write_text("test_small_calls[toy (bernoulli, D = 1)]\n")
+    with pytest.raises(ValueError, match=r"known.txt, line 1: .* there is none 'test_small_calls\[toy"):
+        read_expected(file)
+    file.write_text(f"test_small_calls[{ASKED_PROBLEMS[0]}]\n")
+    assert len(read_expected(file)) == 1
 
 
 def test_expected_failures_that_are_none(tmp_path):
@@ -317,7 +359,7 @@ def test_a_relaxation_has_its_bias(suite):
 
 @pytest.mark.parametrize(("form", "outcomes"), [("loss", {"passed": 3}), ("", {"passed": 2, "failed": 1})])
 def test_a_loss(suite, form, outcomes):
-    result = suite("mine.py:loss", f"--refgrad-form={form}", "-k", "rare and zero and not rows")
+    result = suite("mine.py:loss", *[f"--refgrad-form={form}"] * bool(form), "-k", "rare and zero and not rows")
     result.assert_outcomes(**outcomes)
 
 
@@ -348,6 +390,12 @@ def test_expected_failures_that_pass_fail(suite, pytester):
         ),
         ("mine.py:half", ["--refgrad-family=gauss"], "--refgrad-family: family needs to be *, but is 'gauss'"),
         ("mine.py:half", ["--refgrad-form=sum"], "--refgrad-form: needs loss, *, but has 'sum'"),
+        (
+            "mine.py:mean",
+            ["--refgrad-form=rows=30000"],
+            "--refgrad-form: rows=30000 needs 1,200,000 samples, for 40 calls, but 1,000,000 are allowed; "
+            "--refgrad-samples allows more",
+        ),
         ("mine.py:half", ["--refgrad-xfails=none"], "--refgrad-xfails: none cannot be read: No such file or directory"),
     ],
 )
@@ -367,6 +415,62 @@ def test_without_the_plugin_what_is_wrong_is_said(suite):
 def test_workers_run_it(suite):
     result = suite("mine.py:right", "-n2", "-k", "rare and zero")
     result.assert_outcomes(passed=4)
+
+
+@pytest.mark.parametrize("workers", [[], ["-n1"]], ids=["alone", "a worker"])
+def test_what_is_expected_and_not_asked_is_said(suite, pytester, workers):
+    (pytester.path / "sub").mkdir()
+    (pytester.path / "known.txt").write_text("test_moments[toy (bernoulli, D = 1)]\n")
+    (pytester.path / "pytest.ini").write_text("[pytest]\nrefgrad_xfails = known.txt\n")
+    result = suite("mine.py:right", "-k", "shape and toy", *workers)
+    assert result.ret == 0
+    said = "Expected to fail, but not asked in this run: test_moments[toy (bernoulli, D = 1)]"
+    assert said in result.outlines
+
+
+def test_a_path_of_the_configuration_file_begins_there(suite, pytester, monkeypatch):
+    (pytester.path / "sub").mkdir()
+    (pytester.path / "known.txt").write_text(RARE)
+    (pytester.path / "pytest.ini").write_text("[pytest]\nrefgrad_xfails = known.txt\n")
+    monkeypatch.chdir(pytester.path / "sub")
+    suite("../mine.py:half", "-k", "rare and zero", "-c", "../pytest.ini").assert_outcomes(passed=3, xfailed=1)
+
+
+def test_failures_without_a_check_are_in_the_summary_and_in_the_report(suite, pytester):
+    result = suite("mine.py:of_its_own_noise", "-k", "rows_follow and rare and zero", "--refgrad-report=r.json")
+    result.assert_outcomes(failed=1)
+    name = "test_rows_follow_from_rng[rare zero (bernoulli, D = 2)]"
+    error = "AssertionError: of_its_own_noise(rare zero (bernoulli, D = 2), n=1) needs to return the same rows"
+    lines = result.outlines
+    assert "0 checks in 1 test, which failed before a check" in lines
+    assert any(line.startswith(f"failed    {name}: {error}") for line in lines)
+    place = lines.index("To repeat it:")
+    repeat = f"REFGRAD_SAMPLER=mine.py:of_its_own_noise python -m pytest --pyargs '{SUITE}::{name}' --refgrad-seed=0"
+    assert lines[place + 1] == repeat
+    report = json.loads((pytester.path / "r.json").read_text())
+    validate(report)
+    (test,) = report["tests"].values()
+    assert (test["outcome"], test["not_judged"], test["wrong"], test["repeat"]) == ("failed", 0, 0, repeat)
+    assert test["errors"][0].startswith(error)
+
+
+@pytest.mark.parametrize("sampler", ["skips", "expects_to_fail"])
+def test_a_sampler_that_excuses_itself_fails(suite, sampler):
+    result = suite(f"mine.py:{sampler}", "-k", "rare and zero")
+    result.assert_outcomes(failed=4)
+    said = f"needs to answer on rare zero (bernoulli, D = 2), but raised pytest's {SAID[sampler]}: no"
+    assert said in result.stdout.str()
+    assert "_hearing.py" not in result.stdout.str()
+
+
+SAID = {"skips": "Skipped", "expects_to_fail": "XFailed"}
+
+
+def test_a_module_that_skips_is_refused(suite, pytester):
+    pytester.makepyfile(late="import pytest\npytest.skip('no', allow_module_level=True)")
+    result = suite("late.py:estimate")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: REFGRAD_SAMPLER: late.py:estimate needs to be loaded, *Skipped: no"])
 
 
 def test_it_is_imported_without_pytest():

@@ -5,9 +5,10 @@ import threading
 
 import pytest
 
+from refgrad import _session
 from refgrad.estimators import Reinforce
 from refgrad.testing import assert_unbiased, check_expectation, check_pathwise, check_unbiased, standard_problems
-from refgrad.testing.session import judged, session
+from refgrad.testing.session import Session, judged, once, session
 from testing import samplers
 
 TOY, _, PROBLEM = standard_problems("bernoulli")[:3]
@@ -46,21 +47,67 @@ def test_an_inner_session_hides_the_outer_and_gives_way():
     assert (len(outer.verdicts), len(inner.verdicts)) == (1, 1)
 
 
+def in_a_thread():
+    thread = threading.Thread(target=check_unbiased, args=(samplers.reinforce, TOY), kwargs={"max_samples": 1_000})
+    thread.start()
+    thread.join()
+
+
 def test_another_thread_is_not_heard():
     with session() as heard:
-        thread = threading.Thread(target=check_unbiased, args=(samplers.reinforce, TOY), kwargs={"max_samples": 1_000})
-        thread.start()
-        thread.join()
+        in_a_thread()
     assert heard.verdicts == []
 
 
-def test_a_check_that_raises_leaves_nothing():
+def test_the_session_of_the_run_hears_what_no_other_does(monkeypatch):
+    of_the_run = Session({"seed": 5})
+    monkeypatch.setattr(_session, "RUN", of_the_run)
+    in_a_thread()
+    with session(seed=6) as inner:
+        check_unbiased(samplers.reinforce, TOY, max_samples=1_000)
+        in_a_thread()
+    assert [verdict.seed for verdict in of_the_run.verdicts] == [5, 5]
+    assert [verdict.seed for verdict in inner.verdicts] == [6]
+    assert _session.current() is of_the_run
+
+
+@pytest.mark.parametrize("where", ["of the run", "of the context"])
+def test_once_is_once_in_a_session(monkeypatch, where):
+    calls = []
+
+    def thrice():
+        return [once("key", lambda: calls.append(1)) for _ in range(3)]
+
+    if where == "of the run":
+        monkeypatch.setattr(_session, "RUN", Session({}))
+        thrice()
+    else:
+        with session():
+            thrice()
+    assert len(calls) == 1
+    monkeypatch.setattr(_session, "RUN", None)
+    thrice()
+    assert len(calls) == 4
+
+
+def test_what_cannot_be_a_key_is_computed_each_time():
+    calls = []
+    with session():
+        for _ in range(2):
+            once([], lambda: calls.append(1))
+    assert len(calls) == 2
+
+
+def test_a_check_that_raises_leaves_its_error():
     def raises(problem, n, rng):
         raise KeyError("x")
 
     with session() as heard, pytest.raises(RuntimeError):
         check_unbiased(raises, TOY)
     assert heard.verdicts == []
+    (error,) = heard.errors
+    assert error.startswith("SamplerError: raises(toy (bernoulli, D = 1), n=")
+    assert "raised KeyError: 'x'" in error
 
 
 def test_the_wrapper_keeps_the_signature():

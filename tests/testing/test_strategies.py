@@ -1,5 +1,6 @@
 """Strategies: everything that is promised is drawn, nothing else is, examples shrink to round numbers and rebuild."""
 
+import math
 import os
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from refgrad import Bernoulli, Categorical, exact
 from refgrad.estimators import MuProp, Reinforce
 from refgrad.objectives import Interacting, Quadratic, SquaredError, Table
 from refgrad.testing import Problem, assert_expectation
+from refgrad.testing._logit_strategies import _with_a_choice, _with_a_rival
 from refgrad.testing.strategies import logits, objectives, problems, seed_of
 
 fixed = settings(database=None, derandomize=True, deadline=None, print_blob=False)
@@ -34,7 +36,15 @@ every_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name
 def possible(q):
     """Every z of positive probability, written down."""
     z = q.support()
-    return z if q.family == "bernoulli" else z[(z * np.isneginf(q.logits)).sum(axis=(1, 2)) == 0]
+    return z[np.array([math.prod(float(p) for p in factors(q, one)) > 0 for one in z])]
+
+
+def factors(q, z):
+    """Probability of each variable of one z, by the definition."""
+    if q.family == "bernoulli":
+        return [1 / (1 + math.exp(-x if on else x)) for x, on in zip(q.logits, z, strict=True)]
+    weights = np.exp(q.logits - q.logits.max(axis=1, keepdims=True))
+    return (weights / weights.sum(axis=1, keepdims=True))[z == 1]
 
 
 def rational(f, z):
@@ -99,6 +109,11 @@ class TestOptions:
     def test_extremes_are_drawn_only_if_they_are_asked_for(self, problem):
         assert max([np.abs(problem.logits[problem.logits > -np.inf]).max(), *gaps(problem.q)]) <= 4
 
+    @given(problems(rare=True))
+    @many
+    def test_what_is_rare_is_seven_below_the_best(self, problem):
+        assert max(gaps(problem.q), default=0) <= 7
+
     @pytest.mark.parametrize("extreme", [-700, 700])
     def test_rows_lie_hundreds_away_together(self, extreme):
         def together(row):
@@ -149,6 +164,16 @@ class TestOptions:
         with pytest.raises(NoSuchExample):
             find(problems(categories=(1, 4)), one, settings=settings(search, max_examples=100))
 
+    @given(problems("categorical", variables=(1, 1), categories=(1000, 4096), configurations=4096))
+    @settings(fixed, max_examples=5)
+    def test_the_largest_z_passes_the_health_checks(self, problem):
+        assert 1000 <= problem.q.event_shape[1] <= 1024
+
+    @given(logits("categorical", variables=(3, 3), categories=(5, 5), configurations=125))
+    @settings(fixed, max_examples=5)
+    def test_as_many_configurations_as_are_there_are_enough(self, row):
+        assert row.shape == (3, 5)
+
     @given(problems(variables=(5, 12), categories=(2, 8), configurations=4096))
     @settings(fixed, max_examples=25)
     def test_large_ones_pass_the_health_checks(self, problem):
@@ -174,7 +199,7 @@ class TestVaries:
 
     @every_kind
     def test_where_two_values_are_left_of_many(self, kind):
-        q = Categorical([[-np.inf, 0.0, -np.inf], [-np.inf, 5.0, -800.0]])
+        q = Categorical([[-np.inf, 0.0, -np.inf], [-np.inf, 5.0, -600.0]])
 
         @given(objectives(q, kinds=[kind]))
         @few
@@ -182,6 +207,25 @@ class TestVaries:
             assert varies(Problem(q, f, "two values"))
 
         check()
+
+    @given(problems(**EXTREME))
+    @settings(fixed, max_examples=1500)
+    def test_the_gradient_is_not_zero(self, problem):
+        assert problem.gradient.any()
+
+    def test_only_as_many_categories_are_unmasked_as_are_needed(self):
+        masks = [[True, True, True], [True, True, False]]
+        one, two = [False, True, True], [False, False, True]
+        assert _with_a_choice(np.array(masks), True).tolist() == [one, masks[1]]
+        assert _with_a_choice(np.array(masks), False).tolist() == [two, masks[1]]
+        free = [masks[0], [True, False, False]]
+        assert _with_a_choice(np.array(free), False).tolist() == [one, free[1]]
+
+    def test_a_second_category_is_lifted_only_where_none_has_a_chance(self):
+        far = [[5.0, -np.inf, -np.inf], [-700.0, 700.0, -702.0]]
+        assert _with_a_rival(np.array(far)).tolist() == [far[0], [350.0, 700.0, -702.0]]
+        near = [[-700.0, 700.0, -702.0], [-350.0, 350.0, 351.0]]
+        assert _with_a_rival(np.array(near)).tolist() == near
 
     @given(problems("categorical"))
     @many
@@ -347,6 +391,12 @@ WRONG = [
         ValueError,
         "at least 125 for 3 categorical variables with 5 values each, but is 32",
     ),
+    ({"variables": (10**9, 10**9)}, ValueError, r"at least 2\*\*1000000000 for 1000000000 bernoulli variables"),
+    (
+        {"family": "categorical", "variables": (1, 1), "categories": (1025, 1025), "configurations": 4096},
+        ValueError,
+        "at most 1,024 entries in a z, but 1 categorical variables with 1025 categories each have 1025",
+    ),
     ({"ties": False, "categories": (2, 40)}, ValueError, r"at most 33 without ties, but is \(2, 40\)"),
     *(
         ({option: 1}, TypeError, f"{option} needs to be True or False, but is 1")
@@ -373,7 +423,10 @@ class TestMessages:
     @pytest.mark.parametrize(
         ("q", "error", "message"),
         [
-            (Categorical([[-np.inf, 0.0]]), ValueError, "only one z is possible, .* constant=True: q is Categorical"),
+            (Categorical([[-np.inf, 0.0]]), ValueError, "only one z is possible .* constant=True: q is Categorical"),
+            (Categorical([[0.0, -800.0]]), ValueError, "only one z is possible in float64, so every f is constant"),
+            ((20_000,), ValueError, r"at most 4,096 configurations, but there are 2\*\*20000"),
+            ((True,), TypeError, r"but was given \(True,\)"),
             ((2, 1), ValueError, "only one z is possible"),
             (Bernoulli([[0.0], [1.0]]), ValueError, r"one row of logits, but q has the batch shape \(2,\)"),
             ((13,), ValueError, "at most 4,096 configurations, but there are 8,192"),
