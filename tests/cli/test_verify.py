@@ -466,6 +466,7 @@ def test_without_the_niceties(monkeypatch, capsys):
 
 def test_a_live_line_on_a_terminal(monkeypatch, capsys):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
     assert run("mine.py:scaled", "--family", "bernoulli") == 1
     shown = capsys.readouterr().err
     assert "evidence of a bias 10^" in shown
