@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from refgrad._pytest._account import Account
-
 from refgrad._pytest._record import FAILED
 from refgrad._pytest._repeat import OUTCOMES, TO_REPEAT
+
+if TYPE_CHECKING:
+    from refgrad._pytest._account import Account
 
 __all__ = ["lines", "off_by"]
 
