@@ -63,9 +63,10 @@ def test_every_end_is_drawn_where_it_is(below, above):
 
 def test_what_is_tolerated_has_an_edge_that_is_seen():
     svg = _figures.components(judged("wrong"), "v0")
-    band = re.search(r'd="M ([\d.]+) \S+ L ([\d.]+) [^"]*"[^>]*fill: var\(--band\)', svg)
+    band = re.search(r'd="([^"]*)"[^>]*fill: var\(--band\)', svg)[1]  # its corners, in whatever order
     edges = re.findall(r'd="M ([\d.]+) [^"]*"[^>]*stroke-dasharray: [^>]*stroke: var\(--muted\)', svg)
-    assert edges == [band[1], band[2]]
+    assert set(edges) == set(re.findall(r"[ML] ([\d.]+) ", band))
+    assert len(edges) == 2
 
 
 @pytest.mark.parametrize(
