@@ -1,5 +1,6 @@
 """Files that are written at the end of a long work: shown to be writable before it, and replaced whole."""
 
+import os
 import secrets
 import stat
 from collections.abc import Iterator
@@ -68,6 +69,8 @@ def _exchanged(path: Path, data: bytes) -> None:
     try:
         with file:
             file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
         if path.exists():
             beside.chmod(stat.S_IMODE(path.stat().st_mode))
         beside.replace(path)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 from dataclasses import fields, replace
 from pathlib import Path
@@ -20,6 +19,7 @@ import numpy as np
 
 from refgrad.distributions._array import Array
 from refgrad.testing._battery import Products
+from refgrad.testing._reserved import replaced
 
 if TYPE_CHECKING:
     from refgrad.testing._court import Court
@@ -179,9 +179,4 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _write(path: Path, checks: dict[str, Any]) -> None:
     whole = {"format": FORMAT, "version": VERSION, "checksum": _checksum(checks), "checks": checks}
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    with beside.open("w", encoding="utf-8") as file:
-        json.dump(whole, file)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    replaced(path, json.dumps(whole).encode())
