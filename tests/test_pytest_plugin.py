@@ -270,10 +270,10 @@ PLAIN = "from samplers import *\ndef test_it():\n    judge(half)"
 
 def test_q_is_short(run):
     result = run(PLAIN, "-q", "--tb=no")
-    counts, what, *_ = section(result.stdout.str())
+    counts, what, *rest = section(result.stdout.str())
     assert counts == "1 check in 1 test: 1 wrong; 512 samples"
     assert what.startswith("wrong     test_it.py::test_it: ")
-    assert "alpha" not in result.stdout.str()
+    assert "alpha" not in " ".join(rest)  # below it pytest repeats the whole message where CI is set
 
 
 def test_checks_without_samples_cannot_raise_a_false_alarm(run):
