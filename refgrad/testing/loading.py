@@ -5,8 +5,8 @@ import importlib
 import importlib.util
 import sys
 import traceback
-from collections.abc import Callable
-from dataclasses import fields
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, fields
 from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
@@ -58,12 +58,14 @@ def load_sampler(target: str) -> Callable[..., Any]:
     return sampler
 
 
-def load_estimator(text: str) -> Estimator:
+def load_estimator(text: str, usual: Mapping[str, Mapping[str, Any]] | None = None) -> Estimator:
     """Read `Name` or `Name(field=value, ...)`.
 
     Parameters
     ----------
     text : str
+    usual : mapping from str to mapping, optional
+        By the name of the class: values of fields that the text does not give.
 
     Returns
     -------
@@ -96,6 +98,14 @@ def load_estimator(text: str) -> Estimator:
     names = [field.name for field in fields(cls) if field.init]  # type: ignore[arg-type]  # of a dataclass
     if unknown := [name for name in given if name not in names]:
         raise LoadError(f"{cls.__name__} has no field {unknown[0]!r}; it has {', '.join(names) or 'none'}")
+    given = {**(usual or {}).get(cls.__name__, {}), **given}
+    missing = [
+        field.name
+        for field in fields(cls)  # type: ignore[arg-type]
+        if field.init and field.default is MISSING and field.default_factory is MISSING and field.name not in given
+    ]
+    if missing:
+        raise LoadError(f"{cls.__name__} needs {' and '.join(missing)}: {cls.__name__}({missing[0]}=...)")
     try:
         return cls(**given)
     except (TypeError, ValueError) as error:

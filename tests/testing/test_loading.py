@@ -2,7 +2,7 @@
 
 import pytest
 
-from refgrad.estimators import GumbelSoftmax, Reinforce
+from refgrad.estimators import GumbelSoftmax, Nvil, Reinforce
 from refgrad.testing.loading import LoadError, load_estimator, load_sampler
 
 
@@ -62,6 +62,13 @@ def test_estimators_by_name():
     assert load_estimator("GumbelSoftmax(temperature=0.5)") == GumbelSoftmax(temperature=0.5)
 
 
+def test_fields_that_the_text_does_not_give():
+    usual = {"GumbelSoftmax": {"temperature": 0.25}, "Nvil": {"features": [1.0]}}
+    assert load_estimator("GumbelSoftmax", usual) == GumbelSoftmax(temperature=0.25)
+    assert load_estimator("GumbelSoftmax(temperature=0.5)", usual) == GumbelSoftmax(temperature=0.5)
+    assert load_estimator("Nvil(decay=0.5)", usual) == Nvil(features=[1.0], decay=0.5)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -72,7 +79,7 @@ def test_estimators_by_name():
         ("Rebar(**{})", "needs to be Name or Name"),
         ("Adam", "there is no estimator 'Adam'"),
         ("pathwise", "there is no estimator 'pathwise'"),
-        ("GumbelSoftmax", "missing 1 required positional argument: 'temperature'"),
+        ("GumbelSoftmax", r"GumbelSoftmax needs temperature: GumbelSoftmax\(temperature="),
         ("GumbelSoftmax(temperature=0)", "needs a positive and finite temperature, but it is 0"),
         ("GumbelSoftmax(0.5)", r"needs to be Name or Name\(field=value\), but is 'GumbelSoftmax\(0.5\)'"),
         ("__import__('os')", r"needs to be Name or Name\(field=value\)"),

@@ -1,0 +1,1 @@
+"""What the applications share: the command, the choice of estimators, data, networks, training, figures, records."""
