@@ -13,6 +13,7 @@ import numpy as np
 from refgrad.distributions import Distribution
 from refgrad.distributions._array import Array
 from refgrad.exact._factors import Factor, configurations, count
+from refgrad.exact._relaxed_rule import RelaxedGauss
 from refgrad.exact._rules import Rule
 
 SATURATED = 40.0  # exp(-40) is below the rounding of 1
@@ -62,6 +63,15 @@ class Plan:
         """Whether there are two draws, and both take coordinates."""
         return len(self.reads) == 2 and "z" not in self.reads
 
+    @property
+    def one_z_each(self) -> bool:
+        """Whether each axis belongs to one Bernoulli variable, and there is one z for all that is integrated."""
+        return (
+            self.q.event_ndim == 1
+            and self.axes == len(self.parts)
+            and sum(word != "smooth" for word in self.reads) == 1
+        )
+
     def _integrated(self, draw: int) -> bool:
         """Whether a draw takes coordinates of the rule."""
         return self.reads[draw] != "z" and self.vary in {None, draw}
@@ -73,10 +83,13 @@ class Plan:
             np.multiply.outer, [np.exp(log_prob)] * sum(word != "smooth" for word in self.reads), np.ones(1)
         ).ravel()
 
-    def nodes(self, rule: Rule, index: Any) -> tuple[Array, Array, list[Array]]:
+    def nodes(self, rule: Rule | RelaxedGauss, index: Any) -> tuple[Array, Array, list[Array]]:
         """Noise (draws, n, *event_shape), weights given the cell (n,), and the z of each draw that has one."""
         cell, point = np.divmod(index, len(rule))
-        coordinates, weights = rule.points(point)
+        if isinstance(rule, RelaxedGauss):  # of the one draw that has a z
+            coordinates, weights = rule.points_given(configurations(self.parts, cell)[0], point)
+        else:
+            coordinates, weights = rule.points(point)
         noise, zs, used = [], [], 0
         for draw, word in reversed(list(enumerate(self.reads))):
             own = np.zeros((len(index), sum(self.widths)))

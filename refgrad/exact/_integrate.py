@@ -13,6 +13,7 @@ from refgrad.distributions._array import Array
 from refgrad.exact._blocks import run
 from refgrad.exact._cells import Plan
 from refgrad.exact._factors import check_count, configurations, count, factors
+from refgrad.exact._relaxed_rule import COUNTS, RelaxedGauss, relaxed_rules
 from refgrad.exact._rules import SHIFTS, Lattice, Rule, Trapezoid, single
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ STEPS = {
 }
 # Relative difference of two rules at which no finer one is tried.
 GOAL = {0: 1e-12, 1: 1e-12, 2: 1e-12, 3: 1e-10}
+BEYOND = 1e-8  # the same for more axes, where a rule follows the relaxed sample
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,10 @@ def plan_for(estimator: Estimator, q: Distribution, f: Callable[[Any], Any]) -> 
     return plan
 
 
-def ladder(plan: Plan, limit: int, what: str) -> Iterator[Rule]:
+def ladder(plan: Plan, limit: int, what: str, temperature: float | None = None) -> Iterator[Rule | RelaxedGauss]:
     """Rules of growing accuracy, as far as the limit allows; for many axes, one lattice with several shifts.
+
+    With the temperature of a relaxation many axes of Bernoulli variables are a product of Gauss rules that follow it.
 
     Raises
     ------
@@ -62,13 +66,15 @@ def ladder(plan: Plan, limit: int, what: str) -> Iterator[Rule]:
         If even the second rule exceeds the limit: nothing could be said of the error.
     """
     stretch = max(-part.log_probs.min() for part in plan.parts)
-    rules: Iterator[Rule]
+    rules: Iterator[Rule | RelaxedGauss]
     if plan.axes == 0:
         rules = iter([single()])
     elif plan.axes <= 3:
         steps, scale, share, most = STEPS[plan.axes]
         stretch = min(stretch, most)
         rules = (Trapezoid(step, REACH + stretch, plan.axes, max(scale, share * stretch)) for step in steps)
+    elif temperature and plan.one_z_each and plan.cells * COUNTS[1] ** plan.axes <= limit:
+        rules = relaxed_rules(plan.parts, temperature)
     else:
         rules = (Lattice(2**13, plan.axes, shift, max(1.0, stretch / 6)) for shift in range(SHIFTS))
     for number, rule in enumerate(rules):
@@ -82,7 +88,7 @@ def integrate(
     estimator: Estimator,
     f: Callable[[Any], Any],
     plan: Plan,
-    rule: Rule,
+    rule: Rule | RelaxedGauss,
     center: Array,
     *,
     progress: bool,
@@ -101,7 +107,9 @@ def integrate(
     return _total(plan, _added(anchor, *parts))
 
 
-def sensitivity(estimator: Estimator, f: Callable[[Any], Any], plan: Plan, rule: Rule, center: Array) -> Sums:
+def sensitivity(
+    estimator: Estimator, f: Callable[[Any], Any], plan: Plan, rule: Rule | RelaxedGauss, center: Array
+) -> Sums:
     """Mean change of an estimate, and of its square, when all noise moves by one unit in the last place."""
     changes = [np.zeros(center.size), np.zeros(center.size)]
     for draw in (None,) if plan.vary is None else (0, 1):
@@ -126,7 +134,7 @@ class _Job:
     estimator: Estimator
     f: Callable[[Any], Any]
     plan: Plan
-    rule: Rule
+    rule: Rule | RelaxedGauss
     center: Array
 
 
