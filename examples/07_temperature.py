@@ -1,13 +1,13 @@
 """Draw what a temperature does: the density of the relaxed sample, and the exact bias and deviation of Gumbel-Softmax.
 
-Derivation 07. First row: samples of three categories over their exact log-density. Second row: the estimate of one
-component of a gradient, on two binary variables that interact; every number is exact.
+Derivation 07. First figure: samples of three categories over their exact log-density. Second figure: the estimate of
+one component of a gradient, on two binary variables that interact, exactly, with sampled means over it.
 """
 
-import argparse
-from pathlib import Path
+import sys
 
 import numpy as np
+from _shared import command, drawing, record
 from scipy.special import expit
 
 from refgrad import Bernoulli, Categorical, exact
@@ -19,8 +19,8 @@ SIMPLEX_TEMPERATURES = (0.5, 1.0, 2.0)
 CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, np.sqrt(0.75)]])  # of the triangle, in the plane
 PAIR, F = Bernoulli([1.2, -0.4]), Quadratic(0.5, [1.0, -0.75], [[-0.8, 1.5], [0.0, 0.6]])
 COMPONENT = 0
-TEMPERATURES = np.geomspace(0.01, 100, 61)
 BLUE, ORANGE, GREEN, GREY = "#0072b2", "#d55e00", "#009e73", "#666666"  # Okabe and Ito: safe for the colour-blind
+ROWS = np.geomspace(0.01, 100, 9)  # temperatures of the table
 
 
 def leading_terms():
@@ -44,13 +44,6 @@ def leading_terms():
     return bias, variance, center / 4, np.pi**2 / 768 * np.sum(curvature**2)
 
 
-def curves():
-    """Exact mean less gradient, and exact standard deviation, at every temperature."""
-    moments = [exact.moments(GumbelSoftmax(t), PAIR, F) for t in TEMPERATURES]
-    mean, variance = (np.array([getattr(m, name)[COMPONENT] for m in moments]) for name in ("mean", "variance"))
-    return mean - exact.gradient(PAIR, F)[COMPONENT], np.sqrt(variance)
-
-
 def triangulation(n=150):
     """Small triangles: their corners in the plane (p, 2), three indices of each (n**2, 3), centres in the simplex."""
     i, j = (a.ravel() for a in np.meshgrid(np.arange(n + 1), np.arange(n + 1), indexing="ij"))
@@ -66,102 +59,147 @@ def triangulation(n=150):
     return points @ CORNERS, triangles, points[triangles].mean(axis=1)
 
 
-def draw_simplexes(axes, rng):
-    """First row; returns the colours of the density."""
+def draw_simplexes(figure, rng):
+    """Samples over their log-density, at four temperatures."""
+    from matplotlib import colormaps  # noqa: PLC0415  (an extra)
+
+    levels = colormaps["cividis"].resampled(10)  # steps of 1/2
     points, triangles, centers = triangulation()
-    for ax, t, letter in zip(axes, ("0", "1/2", "1", "2"), "abcd", strict=True):
-        ax.set_title(f"({letter}) temperature {t}", fontsize=10)
+    axes = figure.subplots(2, 2).ravel()
+    for ax, t in zip(axes, ("0", "1/2: log-convex", "1", "2"), strict=True):
+        ax.set_title(f"temperature {t}", fontsize=drawing.FONT, y=0.97)
         ax.fill(*CORNERS.T, facecolor="none", edgecolor="black", linewidth=0.8, joinstyle="round", zorder=3)
-        ax.set(aspect="equal", xlim=(-0.12, 1.12), ylim=(-0.13, 0.97))
+        ax.set(aspect="equal", xlim=(-0.08, 1.08), ylim=(-0.09, 0.95))
         ax.axis("off")
     axes[0].scatter(*CORNERS.T, s=1500 * Q.probs[0], color=BLUE, zorder=4, clip_on=False)
-    for corner, p, x, y in zip(CORNERS, Q.probs[0], (0.2, 0.83, 0.5), (0.09, 0.08, 0.64), strict=True):
-        axes[0].annotate(f"{p:.1f}", corner, (x, y), ha="center", va="center", fontsize=9)
+    for corner, p, x, y in zip(CORNERS, Q.probs[0], (0.22, 0.8, 0.5), (0.11, 0.09, 0.62), strict=True):
+        axes[0].annotate(f"{p:.1f}", corner, (x, y), ha="center", va="center")
     noise = Q.draw_noise(250, rng)  # the same in all three
     for ax, t in zip(axes[1:], SIMPLEX_TEMPERATURES, strict=True):
         density = Q.relaxed_log_prob(centers[:, None], t)
         colors = ax.tripcolor(
-            *points.T, triangles, facecolors=density, cmap="cividis", vmin=-2, vmax=3, rasterized=True, linewidth=0
+            *points.T, triangles, facecolors=density, cmap=levels, vmin=-2, vmax=3, rasterized=True, linewidth=0
         )
         sample = Q.relax(noise, t)[:, 0] @ CORNERS
-        ax.scatter(*sample.T, s=4, color="white", edgecolors="black", linewidths=0.3, zorder=4, clip_on=False)
-    return colors
+        ax.scatter(*sample.T, s=9, color="white", edgecolors="black", linewidths=0.4, zorder=4, clip_on=False)
+    figure.colorbar(colors, ax=axes, label="log-density", extend="both", shrink=0.7, pad=0.02)
 
 
-def draw_estimate(ax, bias, deviation, gradient):
-    """Second row, left: the mean and a band of one standard deviation."""
-    mean = gradient + bias
-    ax.fill_between(TEMPERATURES, mean - deviation, mean + deviation, color=BLUE, alpha=0.2, linewidth=0)
-    ax.plot(TEMPERATURES, mean, color=BLUE)
+def draw_estimate(ax, study):
+    """The mean and a band of one standard deviation; the means of samples."""
+    t, deviation, gradient = study.temperatures, study.deviation, study.gradient
+    mean = gradient + study.bias
+    ax.fill_between(t, mean - deviation, mean + deviation, color=BLUE, alpha=0.2, linewidth=0)
+    ax.plot(t, mean, color=BLUE)
+    ax.plot(ROWS[: len(study.sampled)], study.sampled, "o", color="white", markeredgecolor=BLUE, markersize=5)
     ax.axhline(gradient, color="black", linestyle="--", linewidth=1)
     ax.axhline(0, color=GREY, linestyle=":", linewidth=1)
-    ax.set(xscale="log", xlabel="temperature", ylabel="estimate of the gradient", ylim=(-0.45, 0.75))
-    ax.set_xlim(TEMPERATURES[[0, -1]])
-    ax.set_title("(e) mean, and one standard deviation to either side", fontsize=10)
-    ax.text(90, gradient + 0.02, "exact gradient", ha="right", va="bottom", fontsize=9)
+    ax.set(xscale="log", ylabel="estimate of the gradient", ylim=(-0.5, 0.85), xlim=(1e-2, 1e2))
+    ax.set_title("mean, and one standard deviation to either side", fontsize=drawing.FONT)
+    ax.text(90, gradient + 0.02, "exact gradient", ha="right", va="bottom")
+    ax.text(90, -0.02, "zero", ha="right", va="top", color=GREY)
 
 
-def draw_errors(ax, bias, deviation, gradient):
-    """Second row, right: the size of the bias, the deviation, the rms error, and their limits."""
+def draw_errors(ax, study):
+    """The size of the bias, the deviation, the rms error, and their limits."""
     first, variance, slope, fourth = leading_terms()
-    t, rms = TEMPERATURES, np.hypot(bias, deviation)
+    t, bias, deviation, gradient = study.temperatures, study.bias, study.deviation, study.gradient
     small, large = t < 0.3, t > 4
     limits = (
-        (t[small], abs(first) * t[small], BLUE),
-        (t[large], np.abs(slope / t - gradient)[large], BLUE),
-        (t[small], np.sqrt(variance / t[small]), ORANGE),
-        (t[large], np.sqrt(fourth) / t[large] ** 2, ORANGE),
+        (t[small], abs(first) * t[small]),
+        (t[large], np.abs(slope / t - gradient)[large]),
+        (t[small], np.sqrt(variance / t[small])),
+        (t[large], np.sqrt(fourth) / t[large] ** 2),
     )
-    ax.plot(t, rms, color=GREEN, linewidth=3, alpha=0.6, label="rms error of one draw")
+    ax.plot(t, np.hypot(bias, deviation), color=GREEN, linewidth=4, alpha=0.5, label="rms error of one draw")
     ax.plot(t, np.abs(bias), color=BLUE, label="|bias|")
-    ax.plot(t, deviation, color=ORANGE, label="standard deviation")
-    for at, value, _ in limits:
+    ax.plot(t, deviation, color=ORANGE, linestyle="-.", label="standard deviation")
+    for at, value in limits:
         ax.plot(at, value, color="black", linestyle=(0, (1.5, 1.5)), linewidth=1.2, zorder=5)
     ax.plot([], [], color="black", linestyle=(0, (1.5, 1.5)), linewidth=1.2, label="limits")
     ax.axhline(gradient, color=GREY, linestyle="--", linewidth=1)
-    ax.text(0.0115, gradient * 1.12, "|gradient|", color=GREY, va="bottom", fontsize=9)
-    ax.set(xscale="log", yscale="log", xlabel="temperature", ylabel="error", ylim=(2e-5, 8), xlim=(t[0], t[-1]))
-    ax.set_title("(f) bias against variance", fontsize=10)
-    ax.legend(loc="lower left", bbox_to_anchor=(0.02, 0.01), fontsize=9, frameon=False)
+    ax.text(0.0115, gradient * 1.12, "|gradient|", color=GREY, va="bottom")
+    ax.set(xscale="log", yscale="log", xlabel="temperature", ylabel="error", ylim=(2e-5, 8), xlim=(1e-2, 1e2))
+    ax.set_title("bias against variance", fontsize=drawing.FONT)
+    ax.legend(loc="lower left", bbox_to_anchor=(0.1, -0.02), frameon=False)
 
 
-def table(bias, deviation):
-    """Rows of numbers, one for each decade and its middle."""
-    lines = ["temperature      bias  deviation       rms"]
-    for i in range(0, TEMPERATURES.size, 15):
-        numbers = (bias[i], deviation[i], np.hypot(bias[i], deviation[i]))
-        lines.append(f"{TEMPERATURES[i]:11.4g} {numbers[0]:+9.5f} {numbers[1]:10.5f} {numbers[2]:9.5f}")
-    return "\n".join(lines)
+class Study:
+    """Exact mean less gradient, and exact standard deviation, over the temperature; sampled means at some."""
+
+    def __init__(self, options):
+        self.options, self.draws = options, 10_000 if options.quick else 100_000
+        self.between = 5 if options.quick else 10  # steps from one row of the table to the next
+        self.all = np.geomspace(ROWS[0], ROWS[-1], self.between * (len(ROWS) - 1) + 1)
+        self.gradient = exact.gradient(PAIR, F)[COMPONENT]
+        self.moments, self.sampled = [], []
+
+    @property
+    def at(self):
+        """How far it came."""
+        return f"after {len(self.moments)} of {len(self.all)} temperatures"
+
+    @property
+    def temperatures(self):
+        """Those that are done."""
+        return self.all[: len(self.moments)]
+
+    @property
+    def bias(self):
+        """Exact mean less gradient."""
+        return np.array([m.mean[COMPONENT] for m in self.moments]) - self.gradient
+
+    @property
+    def deviation(self):
+        """Exact standard deviation."""
+        return np.sqrt([m.variance[COMPONENT] for m in self.moments])
+
+    def train(self):
+        """Go through the temperatures."""
+        rng = np.random.default_rng([self.options.seed, 1])
+        for i, t in enumerate(command.bar(self.all, "temperature")):
+            self.moments.append(exact.moments(GumbelSoftmax(t), PAIR, F))
+            if i % self.between == 0:
+                self.sampled.append(GumbelSoftmax(t).sample(PAIR, F, self.draws, rng)[:, COMPONENT].mean())
+
+    def table(self):
+        """Exact numbers, and how far the mean of samples is from them, in standard errors."""
+        rows, at = [], slice(None, self.between * len(self.sampled), self.between)
+        for t, bias, sd, mean in zip(
+            self.temperatures[at], self.bias[at], self.deviation[at], self.sampled, strict=True
+        ):
+            z = (mean - self.gradient - bias) / (sd / np.sqrt(self.draws))
+            rows.append(
+                [f"{t:.3g}", f"{bias:+.5f}", f"{sd:.5f}", f"{np.hypot(bias, sd):.5f}", f"{mean:+.5f}", f"{z:+.1f}"]
+            )
+        return record.table(["temperature", "bias", "deviation", "rms", "sampled mean", "z"], rows)
+
+    def report(self, partial):
+        """Two figures, the table, results.json; nothing before the first temperature is done."""
+        if not self.sampled:
+            return []
+        folder = self.options.out
+        simplexes, curves = drawing.figure(6.4, 5.8), drawing.figure(6.4, 7.6)
+        draw_simplexes(simplexes, np.random.default_rng(self.options.seed))
+        upper, lower = curves.subplots(2, 1, height_ratios=(1, 1.2))
+        draw_estimate(upper, self)
+        draw_errors(lower, self)
+        printed = [f"exact gradient {self.gradient:.5f}; mean of {self.draws:,} draws", *self.table()]
+        print("\n".join(printed))
+        results = {"temperature": self.temperatures, "bias": self.bias, "deviation": self.deviation}
+        return [
+            drawing.save(simplexes, folder, "07_simplex", partial),
+            drawing.save(curves, folder, "07_temperature", partial),
+            record.write(
+                folder, self.options, printed, {**results, "gradient": self.gradient, "sampled": self.sampled}
+            ),
+        ]
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(
-        description="Draw what the temperature of Gumbel-Softmax does: density, exact bias, exact deviation.",
-        epilog="example: python examples/07_temperature.py --out temperature.pdf --seed 1",
-    )
-    parser.add_argument("--out", default="temperature.png", metavar="FILE", help="to write (default: %(default)s)")
-    parser.add_argument("--seed", default=0, type=int, help="of the samples in the first row (default: %(default)s)")
-    options = parser.parse_args(arguments)
-    try:
-        from matplotlib.figure import Figure  # noqa: PLC0415  (an extra)
-    except ModuleNotFoundError:
-        parser.exit(2, "07_temperature.py needs matplotlib: pip install 'refgrad[plot]'\n")
-
-    bias, deviation = curves()
-    gradient = exact.gradient(PAIR, F)[COMPONENT]
-    figure = Figure(figsize=(10, 6), layout="constrained")
-    top, bottom = figure.subfigures(2, 1, height_ratios=(1, 1.35), hspace=0.04)
-    axes = top.subplots(1, 4)
-    colors = draw_simplexes(axes, np.random.default_rng(options.seed))
-    top.colorbar(colors, ax=axes, label="log-density", extend="both", shrink=0.8, pad=0.02)
-    left, right = bottom.subplots(1, 2)
-    draw_estimate(left, bias, deviation, gradient)
-    draw_errors(right, bias, deviation, gradient)
-    out = Path(options.out)
-    figure.savefig(out, dpi=200)
-    print(table(bias, deviation))
-    print(f"exact gradient {gradient:.5f}; wrote {out}")
+    summary = "Draw what the temperature of Gumbel-Softmax does: density, exact bias, exact deviation."
+    return command.run(command.parser(__file__, summary, "--out temperature --seed 1"), Study, arguments)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

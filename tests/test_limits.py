@@ -1,10 +1,11 @@
 """What derivation 07 says of the temperature: how the bias and the variance fall and rise, and where the modes are."""
 
 import itertools
+import json
 import runpy
-import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -376,47 +377,56 @@ class TestLogConvexity:
 
 
 class TestExample:
-    """examples/07_temperature.py: a figure, a table of exact numbers, and limits that are those of this page."""
+    """examples/07_temperature.py: figures, a table of exact numbers, and limits that are those of this page."""
 
-    def test_it_writes_a_figure_and_its_numbers(self, tmp_path):
-        out = tmp_path / "figure.png"
-        done = subprocess.run(
-            [sys.executable, "-W", "error:::__main__", str(EXAMPLE), "--out", str(out), "--seed", "1"],
-            capture_output=True,
-            text=True,
-            check=True,
-            cwd=tmp_path,
-        )
-        assert out.read_bytes().startswith(b"\x89PNG")
-        assert list(tmp_path.iterdir()) == [out]
-        example = runpy.run_path(str(EXAMPLE))
+    @pytest.fixture
+    def example(self, monkeypatch):
+        monkeypatch.syspath_prepend(EXAMPLE.parent)
+        yield runpy.run_path(str(EXAMPLE))
+        for name in [name for name in sys.modules if name.split(".")[0] == "_shared"]:
+            del sys.modules[name]
+
+    @pytest.mark.parametrize("module", ["matplotlib", "tqdm", "rich"])
+    def test_a_missing_extra(self, example, module, tmp_path, monkeypatch, capsys):
+        monkeypatch.setitem(sys.modules, module, None)
+        assert example["main"](["--quick", "--out", str(tmp_path)]) == 2
+        assert capsys.readouterr().err == f"07_temperature.py: needs {module}: pip install 'refgrad[examples]'\n"
+
+    def test_it_writes_figures_and_its_numbers(self, example, tmp_path, capsys):
+        assert example["main"](["--quick", "--out", str(tmp_path), "--seed", "1"]) == 0
+        names = {"07_simplex.png", "07_temperature.png", "results.json"}
+        assert {path.name for path in tmp_path.iterdir()} == names
+        for name in names - {"results.json"}:
+            assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
         m = exact.moments(GumbelSoftmax(1.0), example["PAIR"], example["F"])
-        bias, deviation = (m.mean - exact.gradient(example["PAIR"], example["F"]))[0], np.sqrt(m.variance[0])
-        (row,) = [line for line in done.stdout.splitlines() if line.split()[0] == "1"]
-        assert row.split() == ["1", f"{bias:+.5f}", f"{deviation:.5f}", f"{np.hypot(bias, deviation):.5f}"]
-        assert done.stdout.endswith(f"wrote {out}\n")
+        gradient = exact.gradient(example["PAIR"], example["F"])[0]
+        bias, deviation = m.mean[0] - gradient, np.sqrt(m.variance[0])
+        lines = capsys.readouterr().out.splitlines()
+        (row,) = [line.split() for line in lines if line.split()[0] == "1"]
+        assert row[:4] == ["1", f"{bias:+.5f}", f"{deviation:.5f}", f"{np.hypot(bias, deviation):.5f}"]
+        assert float(row[5]) == pytest.approx((float(row[4]) - m.mean[0]) / (deviation / 100), abs=0.06)  # 10,000 draws
+        found = json.loads((tmp_path / "results.json").read_text())
+        assert found["printed"] == lines[: len(found["printed"])]
+        assert found["results"]["gradient"] == gradient
 
-    def test_its_limits(self):
-        example = runpy.run_path(str(EXAMPLE))
+    def test_it_draws_what_there_is(self, example, tmp_path, capsys):
+        study = example["Study"](SimpleNamespace(quick=True, seed=0, out=tmp_path))
+        assert study.report(partial=True) == []
+        assert study.at == "after 0 of 41 temperatures"
+        study.moments = [exact.moments(GumbelSoftmax(t), example["PAIR"], example["F"]) for t in study.all[:7]]
+        study.sampled = [0.1, 0.2]
+        assert len(study.report(partial=True)) == 3
+        assert len(capsys.readouterr().out.splitlines()) == 4
+
+    def test_its_limits(self, example):
         q, f = example["PAIR"], example["F"]
         first, _, fourth = rising_moments(q, f)
         expected = [falling_bias(q, f)[0], falling_variance(q, f)[0], first[0], fourth[0]]
         np.testing.assert_allclose(example["leading_terms"](), expected, rtol=1e-12)
 
-    def test_its_triangles_cover_the_simplex(self):
-        corners, triangles, centers = runpy.run_path(str(EXAMPLE))["triangulation"](10)
+    def test_its_triangles_cover_the_simplex(self, example):
+        corners, triangles, centers = example["triangulation"](10)
         (a, b), (c, d) = np.moveaxis(corners[triangles[:, 1:]] - corners[triangles[:, :1]], (1, 2), (0, 1))
         np.testing.assert_allclose(np.abs(a * d - b * c) / 2, np.sqrt(0.75) / 2 / 100, rtol=1e-12)
         assert len(triangles) == 100
         assert centers.min() > 0
-
-    def test_help_and_a_missing_extra(self):
-        shown = subprocess.run([sys.executable, str(EXAMPLE), "--help"], capture_output=True, text=True, check=True)
-        assert "example: python examples/07_temperature.py --out temperature.pdf" in shown.stdout
-        code = (
-            "import runpy, sys; sys.modules['matplotlib'] = None; sys.argv = sys.argv[1:]; "
-            "runpy.run_path(sys.argv[0], run_name='__main__')"
-        )
-        done = subprocess.run([sys.executable, "-c", code, str(EXAMPLE)], capture_output=True, text=True, check=False)
-        assert done.returncode == 2
-        assert done.stderr == "07_temperature.py needs matplotlib: pip install 'refgrad[plot]'\n"
