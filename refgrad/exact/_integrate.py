@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +12,9 @@ from refgrad.distributions import Distribution
 from refgrad.distributions._array import Array
 from refgrad.exact._blocks import run
 from refgrad.exact._cells import Plan
-from refgrad.exact._factors import check_count, configurations, count, factors
-from refgrad.exact._relaxed_rule import COUNTS, RelaxedGauss, relaxed_rules
-from refgrad.exact._rules import SHIFTS, Lattice, Rule, Trapezoid, single
+from refgrad.exact._factors import configurations, count, factors
+from refgrad.exact._relaxed_rule import RelaxedGauss
+from refgrad.exact._rules import Rule, single
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -22,17 +22,6 @@ if TYPE_CHECKING:
     from refgrad.estimators import Estimator
 
 BLOCK = 2**14  # nodes shown to the estimator at once
-REACH = 42.0  # beyond it lies less than 1e-16 of the least likely value, with three axes too
-# By the number of axes: steps; the scale beyond which they grow, at least and as a share of the largest -log p; the
-# largest -log p that the reach follows.
-STEPS = {
-    1: ((0.5, 0.35, 0.25, 0.18, 0.125, 0.09, 0.06), 12.0, 1.0, np.inf),
-    2: ((0.5, 0.35, 0.25, 0.18, 0.125, 0.09, 0.06), 3.0, 0.5, 60.0),
-    3: ((0.6, 0.42, 0.3, 0.21, 0.15, 0.11), 3.0, 0.5, 20.0),
-}
-# Relative difference of two rules at which no finer one is tried.
-GOAL = {0: 1e-12, 1: 1e-12, 2: 1e-12, 3: 1e-10}
-BEYOND = 1e-8  # the same for more axes, where a rule follows the relaxed sample
 
 
 @dataclass(frozen=True)
@@ -53,35 +42,6 @@ def plan_for(estimator: Estimator, q: Distribution, f: Callable[[Any], Any]) -> 
     if estimator.claims.additive and plan.integrates_both and _adds(estimator, f, plan):
         plan = replace(plan, vary=0)
     return plan
-
-
-def ladder(plan: Plan, limit: int, what: str, temperature: float | None = None) -> Iterator[Rule | RelaxedGauss]:
-    """Rules of growing accuracy, as far as the limit allows; for many axes, one lattice with several shifts.
-
-    With the temperature of a relaxation many axes of Bernoulli variables are a product of Gauss rules that follow it.
-
-    Raises
-    ------
-    ValueError
-        If even the second rule exceeds the limit: nothing could be said of the error.
-    """
-    stretch = max(-part.log_probs.min() for part in plan.parts)
-    rules: Iterator[Rule | RelaxedGauss]
-    if plan.axes == 0:
-        rules = iter([single()])
-    elif plan.axes <= 3:
-        steps, scale, share, most = STEPS[plan.axes]
-        stretch = min(stretch, most)
-        rules = (Trapezoid(step, REACH + stretch, plan.axes, max(scale, share * stretch)) for step in steps)
-    elif temperature and plan.one_z_each and plan.cells * COUNTS[1] ** plan.axes <= limit:
-        rules = relaxed_rules(plan.parts, temperature)
-    else:
-        rules = (Lattice(2**13, plan.axes, shift, max(1.0, stretch / 6)) for shift in range(SHIFTS))
-    for number, rule in enumerate(rules):
-        if number >= 2 and plan.cells * len(rule) > limit:
-            return
-        check_count(plan.cells * len(rule), limit, what)
-        yield rule
 
 
 def integrate(

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from refgrad.distributions import Distribution
 from refgrad.distributions._array import Array
-from refgrad.exact._integrate import BEYOND, GOAL, Sums, integrate, ladder, plan_for, sensitivity
-from refgrad.exact._relaxed_rule import RelaxedGauss
-from refgrad.exact._rules import Lattice, Trapezoid
+from refgrad.exact._integrate import Sums, integrate, plan_for, sensitivity
+from refgrad.exact._ladder import agree, ladder, remaining
+from refgrad.exact._rules import Trapezoid
 from refgrad.exact.enumeration import gradient
 
 if TYPE_CHECKING:
@@ -110,11 +109,9 @@ def moments(
         if not totals:
             rounding = sensitivity(estimator, f, plan, rule, center)
         totals.append(integrate(estimator, f, plan, rule, center, progress=progress, executor=executor))
-        goal = BEYOND if isinstance(rule, RelaxedGauss) else GOAL.get(plan.axes)
-        if len(totals) > 1 and goal and _agree(totals[-2], totals[-1], rounding, goal):
+        if agree(totals, rule, plan.axes, rounding):
             break
-    judge = {Lattice: _shifted, RelaxedGauss: _together}.get(type(rule), _nested)
-    sums, difference = judge(totals)
+    sums, difference = remaining(totals, rule)
     first, second = sums.first, sums.second
     beyond, missing = (0.0, 0.0) if not isinstance(rule, Trapezoid) else rule.left_out()
     relative, largest, deviations = ROUNDING + missing, totals[-1].largest, np.sqrt(second.diagonal())
@@ -147,68 +144,3 @@ def bias(estimator: Estimator, q: Distribution, f: Callable[[Any], Any], **optio
         Zero, to `moments(...).error`, for an unbiased estimator.
     """
     return moments(estimator, q, f, **options).mean - gradient(q, f)
-
-
-def _agree(coarse: Sums, fine: Sums, rounding: Sums, goal: float) -> bool:
-    """Whether two rules agree as closely as anybody needs, or as rounding lets them."""
-    first = np.abs(fine.first - coarse.first) <= goal * fine.absolute + rounding.first
-    second = np.abs(fine.second - coarse.second) <= goal * fine.second + rounding.second
-    return bool(first.all() and second.diagonal().all())
-
-
-def _nested(totals: list[Sums]) -> tuple[Sums, Sums]:
-    """Moments by the finest rule, and the difference to the one before.
-
-    Where differences do not fall tenfold f has a kink or a jump, and two rules may agree by chance: three times the
-    larger of the last two differences stands for the error.
-    """
-    fine, coarse, coarser = totals[-1], *(totals[-min(back, len(totals))] for back in (2, 3))
-    last = _difference(coarse, fine)
-    if len(totals) < 3:
-        return fine, last
-    before = _difference(coarser, coarse)
-    first, second = (
-        np.where(now > 0.1 * then, 3 * np.maximum(now, then), now)
-        for now, then in ((last.first, before.first), (last.second, before.second))
-    )
-    return fine, Sums(first=first, second=second)
-
-
-def _together(totals: list[Sums]) -> tuple[Sums, Sums]:
-    """Moments by the finest Gauss rule, and a bound on their error from how much they still move.
-
-    Components share their largest relative difference, as one of them may agree by chance; for paths through noise
-    given z, errors fall like the square of the number of nodes, and four differences cover them.
-    """
-    fine = totals[-1]
-    scale = np.sqrt(fine.second.diagonal())
-    scales = Sums(first=scale, second=np.outer(scale, scale))
-    moved = [_difference(coarse, finer) for coarse, finer in pairwise(totals[-3:])]
-    if len(moved) == 1:
-        return fine, _relative(moved[0], scales, 2.0)
-    before, last = (_relative(one, scales, factor) for one, factor in zip(moved, (0.1, 4.0), strict=True))
-    return fine, Sums(np.maximum(before.first, last.first), second=np.maximum(before.second, last.second))
-
-
-def _relative(moved: Sums, scales: Sums, factor: float) -> Sums:
-    """The largest relative difference of all components, in the scale of each."""
-    first, second = (
-        factor * np.max(a / np.where(s > 0, s, np.inf), initial=0.0) * s
-        for a, s in ((moved.first, scales.first), (moved.second, scales.second))
-    )
-    return Sums(first=first, second=second)
-
-
-def _difference(coarse: Sums, fine: Sums) -> Sums:
-    return Sums(first=np.abs(fine.first - coarse.first), second=np.abs(fine.second - coarse.second))
-
-
-def _shifted(totals: list[Sums]) -> tuple[Sums, Sums]:
-    """Moments by lattices with several shifts, and 5.4 standard errors.
-
-    With 7 degrees of freedom Student's t exceeds 5.4 once in a thousand.
-    """
-    mean = Sums(*(np.mean([getattr(t, name) for t in totals], axis=0) for name in ("first", "absolute", "second")))
-    width = 5.4 / np.sqrt(len(totals) - 1)
-    first, second = (width * np.std([getattr(t, name) for t in totals], axis=0) for name in ("first", "second"))
-    return mean, Sums(first=first, second=second)

@@ -16,7 +16,7 @@ from refgrad.exact._rules import SHIFTS, Lattice, Trapezoid, gauss
 from refgrad.objectives import Interacting, SquaredError, Table
 
 MODULE = import_module("refgrad.exact.moments")
-INTEGRATE = import_module("refgrad.exact._integrate")
+LADDER = import_module("refgrad.exact._ladder")
 
 
 @pytest.mark.parametrize("temperature", [0.1, 0.5, 2.0])
@@ -104,7 +104,7 @@ def test_the_true_error_stays_under_the_stated_one(block, monkeypatch):
         estimator, q, f = random_case(seed)
         steps = []
         with monkeypatch.context() as patch:
-            patch.setattr(INTEGRATE, "Trapezoid", Recorded(steps))
+            patch.setattr(LADDER, "Trapezoid", Recorded(steps))
             stated = exact.moments(estimator, q, f)
         assert (stated.error <= 1e-10 * (1 + stated.variance.max())).all()
         with monkeypatch.context() as patch:

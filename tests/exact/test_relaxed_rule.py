@@ -171,3 +171,15 @@ def test_it_stops_where_two_rules_agree():
 def test_what_does_not_relax_needs_none():
     q, f = Bernoulli(np.zeros(5)), SquaredError(np.full(5, 0.45))
     assert (exact.moments(Reinforce(), q, f).error < 1e-12).all()
+
+
+def test_three_axes_where_the_limit_is_too_small_for_a_trapezoid():
+    rng = np.random.default_rng(0)
+    q, f = Bernoulli(rng.normal(size=3)), Interacting(0.5, *rng.normal(size=(4, 3)))
+    right, found = (exact.moments(GumbelSoftmax(0.3), q, f, limit=limit) for limit in (2**22, 8**3))
+    assert (right.error < 1e-9).all()
+    assert (found.error > 1e-6).all()
+    assert (np.abs(found.mean - right.mean) <= found.mean_error + right.mean_error).all()
+    assert (np.abs(found.variance - right.variance) <= found.error + right.error).all()
+    with pytest.raises(ValueError, match="more than the limit of 64"):
+        exact.moments(GumbelSoftmax(0.3), q, f, limit=64)
