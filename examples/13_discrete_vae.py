@@ -1,7 +1,7 @@
 """A discrete VAE on handwritten digits, trained with every estimator, each judged by the oracle along its own path.
 
 The code of an image has so few values that the ELBO, its gradient, and the bias and the variance of every estimator
-are exact: derivation 13. `_vae/` has the parts: model, bound, steps, probe, study, tables, figures.
+are exact: derivation 13. `_vae/` has the parts: model, bound, steps, probe, audit, study, tables, figures.
 """
 
 import argparse
@@ -11,7 +11,7 @@ import numpy as np
 from _shared import command, record
 from _shared.choices import Choices
 from _vae import figures, tables
-from _vae.control import of_image
+from _vae.control import START, of_image
 from _vae.model import LARGEST, PIXELS, Bits, Symbols
 from _vae.study import FULL, QUICK, Study
 
@@ -27,14 +27,14 @@ USUAL = [
     "Rebar",
     "Relax",
 ]
-LATENTS = {"bernoulli": 4, "categorical": 2}
+LATENTS = {"bernoulli": 5, "categorical": 2}
 
 
 def choices(code):
     """The estimators, with what they need of this problem."""
     fields = {
         "GumbelSoftmax": {"temperature": 0.5},
-        "ConstantBaseline": {"constant": 0.0},
+        "ConstantBaseline": {"baseline": START},
         "Nvil": {"features": np.zeros(PIXELS)},
         "Relax": {"control_variate": of_image(code, np.random.default_rng(0))},
     }
@@ -60,7 +60,7 @@ def parser():
         help="bits, or choices among several (default: %(default)s)",
     )
     made.add_argument(
-        "--latents", type=number, metavar="D", help="variables of the code (default: 4 bits or 2 choices)"
+        "--latents", type=number, metavar="D", help="variables of the code (default: 5 bits or 2 choices)"
     )
     made.add_argument("--categories", type=number, default=8, metavar="K", help="of a choice (default: %(default)s)")
     return made

@@ -19,6 +19,7 @@ from _shared.choices import Choices
 USUAL = ["Reinforce", "Nvil", "MuProp", "Rebar", "GumbelSoftmax(temperature=0.5)", "MeanSubstitution"]
 BLACK_BOX = ["Reinforce", "MovingAverageBaseline", "Nvil", "Relax"]  # need no gradient of f
 PRICES = {"likelihood": [0.05, 0.1, 0.2], "accuracy": [0.01, 0.02, 0.05]}
+MOST = 1_000_000
 NO_GRADIENT = "with --reward accuracy f is 1 or 0 less the price, and has none"
 
 
@@ -33,13 +34,13 @@ def choices(reward):
 
 
 def price(text):
-    """A number from 0 on."""
+    """A number from 0 to `MOST`."""
     try:
         number = float(text)
     except ValueError:
         number = math.nan
-    if not 0 <= number < math.inf:
-        raise argparse.ArgumentTypeError(f"a price needs to be a number of at least 0, but is {text!r}")
+    if not 0 <= number <= MOST:
+        raise argparse.ArgumentTypeError(f"a price needs to be a number from 0 to {MOST:,}, but is {text!r}")
     return number
 
 

@@ -1,6 +1,7 @@
 """The discrete VAE of the examples: every exact number by another way, and the bookkeeping of what is printed."""
 
 import importlib
+import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from autograd import elementwise_grad
 from refgrad import exact
 from refgrad.estimators import (
     Adam,
+    ConstantBaseline,
     GumbelSoftmax,
     MeanSubstitution,
     MovingAverageBaseline,
@@ -163,7 +165,7 @@ def test_a_step_moves_the_encoder_along_the_estimates_and_the_decoder_along_the_
     away = (pixels - ink).mean(axis=(0, 1))
     np.testing.assert_allclose(of_last_shift(model.decoder, moved.decoder), first_step(away), rtol=1e-6)
     assert after == estimator
-    assert count == 2 * 2 * len(pixels)  # the values, and the derivatives in the weights
+    assert count == (2 * 2 * len(pixels), 0)  # the values, and the derivatives in the weights
     np.testing.assert_allclose(variances, ((g[0] - g[1]) ** 2).reshape(len(pixels), -1).sum(axis=1) / 2, rtol=1e-12)
 
 
@@ -180,21 +182,21 @@ def test_an_exact_step_follows_the_oracle(vae, model, code, pixels):
 
 
 @pytest.mark.parametrize(
-    ("made", "evaluations"),
+    ("made", "evaluations", "to_learn"),
     [
-        (Reinforce(), 2),
-        (MovingAverageBaseline(), 2),  # its update asks for values that are kept
-        (MuProp(), 3),  # and once at the mean, with a derivative, for two repetitions
-        (GumbelSoftmax(temperature=0.5), 3),
-        (MeanSubstitution(), 2.5),  # no repetition in the decoder's step
-        (Rebar(), 10),  # f(z), two relaxed samples differentiated, these again in the update, and the decoder
+        (Reinforce(), 4, 0),
+        (MovingAverageBaseline(), 4, 0),  # its update asks for values that are kept
+        (MuProp(), 6, 0),  # and once at the mean, with a derivative, for two repetitions
+        (GumbelSoftmax(temperature=0.5), 6, 0),
+        (MeanSubstitution(), 3, 0),  # no repetitions
+        (Rebar(), 20, 8),  # f(z), two relaxed samples differentiated, these again in the update, and the decoder
     ],
-    ids=lambda value: type(value).__name__ if not isinstance(value, int | float) else "",
+    ids=lambda value: type(value).__name__ if not isinstance(value, int) else "",
 )
-def test_evaluations_are_counted(vae, model, pixels, made, evaluations):
+def test_evaluations_are_counted(vae, model, pixels, made, evaluations, to_learn):
+    """For two repetitions of an image."""
     _, _, count, _ = vae.steps.sampled(model, made, pixels, np.random.default_rng(0))
-    expected = {2.5: 3 * len(pixels)}.get(evaluations, evaluations * 2 * len(pixels))
-    assert count == expected
+    assert count == (evaluations * len(pixels), to_learn * len(pixels))
 
 
 def test_what_is_kept_is_forgotten_at_other_codes(vae):
@@ -238,6 +240,8 @@ def test_the_probe_agrees_with_the_oracle_and_with_its_draws(vae, model, pixels)
             assert abs(found.z_score) < 5.5  # once in 3e7
         else:
             assert np.isnan(found.z_score)
+            assert not found.variance.any()
+            assert not found.sampled.any()
 
 
 def test_a_probe_of_a_wrong_variance_is_seen(vae, model, pixels):
@@ -248,13 +252,75 @@ def test_a_probe_of_a_wrong_variance_is_seen(vae, model, pixels):
 
 
 def test_without_the_oracle_the_draws_stand_with_their_error(vae, model, pixels):
-    sizes = replace(vae.study.QUICK, draws=2000, limit=100)
+    sizes = replace(vae.study.QUICK, draws=2000, limit=10)
     found = vae.probe.probe(model, Rebar(), pixels[:2], 0, sizes, np.random.default_rng(2))
     assert not found.exact
     assert np.isnan(found.variance).all()
     assert np.isnan(found.z_score)
     assert (found.error > 1e-4).all()
     assert (np.abs(found.bias) < 5.5 * found.error).all()  # 4 or 12 components, each once in 3e7
+    less, more = (replace(found, bias=share * found.error) for share in (0.5, 1.25))
+    assert less.relative_bias == 0  # the square of noise alone is larger
+    assert more.relative_bias == pytest.approx(0.75 * found.relative_error)
+    assert replace(less, variance=found.sampled).relative_bias == pytest.approx(0.5 * found.relative_error)
+
+
+def test_pairs_have_the_exact_mean_and_deviation_of_the_oracle_and_of_all_pairs(vae, model, code, pixels):
+    z = code.support()
+    noise = (50 * (2 * z - 1))[None]  # each of them leads to its z
+    learned = vae.steps.sampled(model, Nvil(features=np.zeros(64)), 1 - pixels, np.random.default_rng(0))[1]
+    for estimator in [*estimators(vae, code)[:4], learned]:
+        assert vae.audit.applies(estimator)
+        variance, deviation = vae.audit.of_pairs(model, estimator, pixels)
+        for row, (q, f) in enumerate(rows(model, pixels)):
+            own = vae.control.shown_to(estimator, pixels[row])
+            moments = exact.moments(own, q, f)
+            np.testing.assert_allclose(variance[row], moments.variance.sum(), rtol=1e-9)
+            every, weights = own(q, f, noise).reshape(len(z), -1), np.exp(q.log_prob(z))
+            half = ((every[:, None] - every) ** 2).sum(axis=-1) / 2
+            by_pairs = np.sqrt(weights @ (half - variance[row]) ** 2 @ weights)
+            np.testing.assert_allclose(deviation[row], by_pairs, rtol=1e-9)
+    for estimator in (Rebar(), GumbelSoftmax(temperature=0.5), MeanSubstitution()):
+        assert not vae.audit.applies(estimator)
+
+
+def test_an_audit_agrees_with_training_and_sees_a_wrong_variance(vae, model, pixels):
+    for estimator in estimators(vae, model.code)[:4]:
+        rng = np.random.default_rng(11)
+        seen = [vae.steps.sampled(model, estimator, pixels, rng)[3] for _ in range(144)]
+        first = vae.audit.audit(model, estimator, pixels, seen[0], 0)
+        assert first.seen == seen[0].mean()
+        audits = [replace(first, seen=one.mean()) for one in seen]  # nothing else depends on what was seen
+        mean, error = vae.audit.ratio(audits)
+        assert error == pytest.approx(first.deviation / first.exact / 12)
+        assert abs(mean - 1) < 5.5 * error  # 8 comparisons, each once in 3e7
+        wrong = [replace(audit, seen=2 * audit.seen) for audit in audits]  # without the half
+        assert vae.audit.ratio(wrong)[0] - 1 > 5.5 * error
+
+
+def test_an_audit_of_many_codes_takes_fewer_rows(vae, model, pixels, monkeypatch):
+    seen = np.arange(4.0)
+    assert vae.audit.audit(model, Reinforce(), pixels, seen, 3).rows == 4
+    monkeypatch.setattr(vae.audit, "MOST", 2 * len(model.code.support()) + 1)
+    part = vae.audit.audit(model, Reinforce(), pixels, seen, 3)
+    variance, deviation = vae.audit.of_pairs(model, Reinforce(), pixels[:2])
+    assert (part.epoch, part.rows, part.seen) == (3, 2, 0.5)
+    assert part.exact == pytest.approx(variance.mean())
+    assert part.deviation == pytest.approx(np.sqrt((deviation**2).sum()) / 2)
+
+
+def test_between_checkpoints_the_variance_is_a_power_of_the_epoch(vae):
+    def at(epoch, variance):
+        zeros = np.zeros((2, 1))
+        return vae.probe.Probe(epoch, zeros, zeros, zeros, np.array(variance), *np.zeros((3, 2)))
+
+    probes = [at(0, [100.0, 1.0]), at(1, [8.0, 1.0]), at(4, [2.0, 4.0]), at(16, [2.0, 16.0])]
+    saw = [(0.5, 0, 9.0), (2.0, 0, 4.0), (2.5, 1, 5.0), (8.0, 0, 1.0), (9.0, 1, 9.0), (16.5, 0, 1.0)]
+    np.testing.assert_allclose(vae.audit.watched_ratios(probes, saw), [1.0, 2.0, 0.5, 1.0], rtol=1e-12)
+    sampled = [replace(probe, variance=np.full(2, np.nan)) for probe in probes]
+    np.testing.assert_allclose(vae.audit.watched_ratios([sampled[1], *probes[2:]], saw), [0.5, 1.0], rtol=1e-12)
+    for none in (probes[:2], sampled, [at(1, [0.0, 0.0]), at(4, [0.0, 0.0])]):
+        assert vae.audit.watched_ratios(none, saw).shape == (0,)
 
 
 def test_the_control_variate_of_relax_sees_the_image_and_stays_unbiased(vae, model, code, pixels):
@@ -294,8 +360,14 @@ def test_training_is_the_same_again_and_every_image_is_seen_once_an_epoch(vae):
     one, other = trained(), trained()
     assert vae.tables.lines(one) == vae.tables.lines(other)
     assert len(one.train_set) == 1397
-    assert len(one.runs[1].training_variances) == sizes.images
-    assert one.runs[1].curve[-1]["evaluations"] == 2 * 2 * 1397
+    run = one.runs[1]
+    assert sorted(image for _, image, _ in run.saw) == list(range(sizes.images))
+    assert all(0 <= at < 1 for at, _, _ in run.saw)
+    assert [audit.rows for audit in run.audits] == [127]
+    fresh = vae.study.Study(vae.model.Bits(2), [("Reinforce", Reinforce())], sizes, 3)
+    first = fresh.train_set.pixels[np.random.default_rng([3, 2]).permutation(1397)[:127]]
+    assert run.audits[0].exact == vae.audit.of_pairs(fresh.runs[1].vae, Reinforce(), first)[0].mean()
+    assert run.curve[-1]["evaluations"] == 2 * 2 * 1397
     assert one.at == "after 1 of 1 epochs of Reinforce"
 
 
@@ -353,3 +425,75 @@ def test_a_number_of_latents_is_whole_and_positive(vae, capsys, given):
     with pytest.raises(SystemExit):
         vae.front.main([f"--latents={given}"])
     assert f"needs to be a whole number of at least 1, but is '{given}'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("code_name", ["bernoulli", "categorical"])
+def test_every_estimator_that_is_listed_trains(vae, tmp_path, code_name):
+    front, sizes = vae.front, replace(vae.study.QUICK, epochs=1, checkpoints=(1,), images=1, draws=100)
+    listed = front.choices(vae.model.Bits(1)).listed()
+    assert {"Reinforce", "ConstantBaseline", "Relax"} < set(listed)
+    arguments = ["--code", code_name, "--latents", "2", "--categories", "2", "--quick", "--out", str(tmp_path)]
+    for name in listed:
+        arguments += ["--estimator", name]
+    study = front.Application(front.parser().parse_args(arguments))
+    assert ConstantBaseline(vae.control.START) in [run.estimator for run in study.runs]
+    study.sizes = sizes
+    study.train()
+    printed = "\n".join(vae.tables.lines(study))
+    assert all(printed.count(f"\n{name} ") >= 2 for name in listed)
+    assert "e-" not in printed.replace("6e-7", "")  # no digit of rounding
+
+
+def test_bounds_at_equal_evaluations_are_read_off_the_curve(vae):
+    bound = [-40.0, -30.0, -26.0]
+
+    def run(estimator, rows, to_learn):
+        points = [
+            {"epoch": at, "evaluations": at * rows, "to_learn": at * to_learn, "log_evidence": 0.0, "training": 0.0}
+            for at in range(3)
+        ]
+        curve = [{**point, "held_out": value} for point, value in zip(points, bound, strict=True)]
+        return vae.study.Run("none" if estimator is None else repr(estimator), estimator, None, curve)
+
+    runs = [
+        run(None, 5, 0),
+        run(Reinforce(), 10, 0),
+        run(MuProp(), 40, 0),
+        run(Rebar(), 40, 24),
+        run(MeanSubstitution(), 7, 0),
+    ]
+    for each in runs[-1:]:
+        for point in each.curve:
+            point |= {"relaxed": 0.0, "relaxed_error": 0.0}
+    study = type("Seen", (), {"code": vae.model.Bits(2), "seen": runs})
+    _, _, head, *printed = vae.tables.lines(study)
+    assert "ELBO at 20  learning free" in head
+    ends = [line.split()[-2:] for line in printed[:5]]
+    # 20 evaluations: all of REINFORCE's; half an epoch of MuProp and REBAR; of REBAR with learning free, 1 1/4.
+    assert ends == [["-26.00"] * 2, ["-26.00"] * 2, ["-35.00"] * 2, ["-35.00", "-29.00"], ["-26.00"] * 2]
+
+
+def test_the_estimates_of_a_watched_image_are_its_own(vae, monkeypatch):
+    weights = np.random.default_rng(0).random(64)
+    monkeypatch.setattr(vae.steps, "sampled", lambda vae, own, pixels, rng: (vae, own, (0, 0), pixels @ weights))
+    sizes = replace(vae.study.QUICK, epochs=2, checkpoints=(), images=3)
+    study = vae.study.Study(vae.model.Bits(2), [("Reinforce", Reinforce())], sizes, 0)
+    study.train()
+    run, own = study.runs[1], study.train_set.pixels[:3] @ weights
+    assert [value for _, image, value in run.saw] == pytest.approx([own[image] for _, image, _ in run.saw])
+    assert sorted((int(at), image) for at, image, _ in run.saw) == [
+        (epoch, image) for epoch in (0, 1) for image in range(3)
+    ]
+
+
+def test_the_page_quotes_the_categorical_run_that_is_kept():
+    kept = json.loads((EXAMPLES / "figures" / "13_discrete_vae_categorical.json").read_text())
+    assert {name: kept["options"][name] for name in ("code", "seed", "quick")} == {
+        "code": "categorical",
+        "seed": 0,
+        "quick": False,
+    }
+    page = (EXAMPLES.parent / "derivations" / "13-discrete-vae.md").read_text()
+    _, after = page.split("`python examples/13_discrete_vae.py --code categorical --seed 0`\n\n```text\n")
+    quoted = after.split("```")[0].splitlines()
+    assert [line.split() for line in quoted] == [line.split() for line in kept["printed"]]

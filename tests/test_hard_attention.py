@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.special import expit
 
 from refgrad import Bernoulli, exact
 from refgrad.estimators import (
@@ -337,6 +338,55 @@ def test_the_tests_refute_what_is_wrong(part, few):
     assert not oracle.agreed(still + 1e-3, nothing)
 
 
+@pytest.mark.parametrize("kind", ["likelihood", "accuracy"])
+def test_flips_have_the_exact_mean_and_less_variance(part, digits, classifier, kind):
+    flips, problem = part("_attention.flips").Flips(), part("_attention.oracle").problem
+    f = part("_attention.glimpse").Reward(classifier.weights, digits.take(0), 0.1, kind)
+    _, q, own = problem(flips, Bernoulli(np.linspace(-3, 3, 16)), f, 6)
+    m, other = exact.moments(flips, q, own), exact.moments(Reinforce(), q, own)
+    assert (np.abs(m.mean - exact.gradient(q, own)) <= m.error).all()  # Eq. 14.8
+    assert 0 < m.variance.sum() < 0.1 * other.variance.sum()
+    batch = Bernoulli(np.random.default_rng(1).normal(size=(3, 6)))
+    noise = flips.draw_noise(batch, 5, np.random.default_rng(2))
+    for row in range(3):
+        alone = flips(Bernoulli(batch.logits[row]), own, noise[:, :, row])
+        np.testing.assert_allclose(flips(batch, own, noise)[:, row], alone, rtol=1e-12, atol=1e-14)
+
+
+def test_what_hardly_varies_is_not_called_biased(part):
+    oracle, flips = part("_attention.oracle"), part("_attention.flips").Flips()
+    q = Bernoulli([0.3, -1.2, 2.0, 0.7])
+
+    def linear(z):  # what f gains by a patch is always the same, to rounding
+        return 0.3 - 0.1 * z.sum(-1)
+
+    for estimator in (flips, MuProp(), MeanSubstitution()):
+        line = oracle.line(estimator, q, linear, 4000, np.random.default_rng(0))
+        assert (line.biased, line.agrees) == (False, True)
+        assert line.deviation < 1e-12
+    rows = flips.sample(q, linear, 4000, np.random.default_rng(0))
+    assert not oracle.refuted(rows, exact.gradient(q, linear))
+    assert oracle.refuted(rows + 1e-9, exact.gradient(q, linear))
+
+
+def test_rare_masks_do_not_make_a_bias(part):
+    oracle, flips = part("_attention.oracle"), part("_attention.flips").Flips()
+    q = Bernoulli([-5.0, 0.5])  # what z = 1 alone shows, most samples have not seen
+    refuted = []
+    for seed in range(40):
+        line = oracle.line(flips, q, lambda z: 10 * z[..., 0] * z[..., 1], 200, np.random.default_rng(seed))
+        refuted.append(line.biased)
+    assert not any(refuted)  # 4e-5
+
+
+def test_a_gradient_of_zero_has_no_unit(part):
+    line = part("_attention.oracle").line(
+        Reinforce(), Bernoulli([0.3, -0.2]), lambda z: 1.0 + 0 * z[..., 0], 4000, np.random.default_rng(0)
+    )
+    assert (line.biased, line.agrees) == (False, True)
+    assert line.deviation == pytest.approx(np.sqrt(np.sum(Bernoulli([0.3, -0.2]).probs * expit([-0.3, 0.2]))))
+
+
 def test_estimators_learn_from_batches_while_the_networks_stay(part, learner, digits):
     warmed = part("_attention.oracle").warmed
     own = warmed(MovingAverageBaseline(decay=0.5), learner, [digits] * 30, np.random.default_rng(0))
@@ -372,6 +422,8 @@ def test_the_plan_has_every_estimator_at_every_price(application, tmp_path):
         (*other, 0.2, fixed),
         ("GumbelSoftmax", 0.25, 0.2, "temperature"),
         ("GumbelSoftmax", 1.0, 0.2, "temperature"),
+        ("Flips", None, 0.2, both),
+        ("Flips", None, 0.2, fixed),
     ]
 
 
@@ -397,6 +449,23 @@ def test_a_fixed_classifier_is_the_judge_to_the_end(application, tmp_path):
         assert (run.quality.own == run.quality.judged) >= (run.part == "fixed classifier")
 
 
+def test_the_image_of_the_oracle_is_one_whose_class_depends_on_its_patches(application, part, tmp_path, monkeypatch):
+    options = application.parser().parse_args([*OPTIONS, "--reward", "accuracy", "--out", str(tmp_path)])
+    options.estimator, glimpse = ["Reinforce"], part("_attention.glimpse")
+    study = application.Application(options).study
+    start = part("_attention.learner").attention(np.random.default_rng(0))
+    telling = study.held_out.pixels[5]
+
+    def right(weights, digits, z):
+        return z[..., 0] * 0 + (z.sum(-1) % 2) * (digits.pixels == telling).all(axis=-1)
+
+    monkeypatch.setattr(glimpse, "right", right)
+    learner = part("_attention.learner").Learner(Reinforce(), 0.1, "accuracy", start, start)
+    assert (study._image(learner).pixels == telling).all()
+    monkeypatch.setattr(glimpse, "right", lambda weights, digits, z: z[..., 0] * 0)
+    assert (study._image(learner).pixels == study.held_out.pixels[0]).all()
+
+
 @pytest.mark.parametrize(("after", "files"), [(0, 0), (1, 0), (2, 2), (5, 4), (30, 5)])
 def test_an_interrupt_leaves_what_there_is(application, part, tmp_path, monkeypatch, capsys, after, files):
     module, count = part("_attention.learner"), itertools.count()
@@ -419,10 +488,10 @@ def test_an_interrupt_leaves_what_there_is(application, part, tmp_path, monkeypa
 
 
 def test_prices_and_estimators_that_do_not_apply_are_refused(application, tmp_path, capsys):
-    for text in ("-1", "nan", "inf", "cheap"):
+    for text in ("-1", "nan", "inf", "1e7", "cheap"):
         with pytest.raises(SystemExit, match="2"):
             application.main([f"--price={text}", "--out", str(tmp_path)])
-        assert f"a price needs to be a number of at least 0, but is '{text}'" in capsys.readouterr().err
+        assert f"a price needs to be a number from 0 to 1,000,000, but is '{text}'" in capsys.readouterr().err
     for name in ("GumbelSoftmax", "MuProp", "Rebar", "MeanSubstitution"):
         assert application.main(["--reward", "accuracy", "--estimator", name, "--out", str(tmp_path)]) == 2
         said = capsys.readouterr().err

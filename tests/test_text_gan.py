@@ -99,9 +99,10 @@ def test_yardsticks_are_in_their_order(book):
     rows = book.yardsticks(1000, np.random.default_rng(0))
     shares = [one["share"] for one in rows.values()]
     distances = [one["distance"] for one in rows.values()]
-    assert list(rows) == ["random letters", "independent letters", "the held-out half"]
+    assert list(rows) == ["random letters", "independent letters", "the held-out half", "the half to learn from"]
     assert shares == sorted(shares)
-    assert shares[-1] == 1
+    assert shares[-2:] == [1, 1]
+    assert rows["the half to learn from"]["new"] == 0
     assert distances == sorted(distances, reverse=True)
 
 
@@ -230,8 +231,34 @@ def test_a_control_variate_of_words_goes_on_seeing_words(model, oracle):
     assert oracle.for_two_letters(Rebar(), word) == Rebar()
 
 
+def test_the_chance_that_two_words_are_the_same(model):
+    logits = 2 * np.random.default_rng(0).normal(size=(3, 4, 27))
+    logits[..., 3:] = -np.inf  # 81 words are left
+    kept = Categorical(logits[0, :, :3]).support()
+    probs = [np.exp(Categorical(row[:, :3]).log_prob(kept)) for row in logits]
+    pairs = [probs[i] @ probs[j] for i in range(3) for j in range(3) if i != j]
+    assert model.alike(logits) == pytest.approx(np.log(np.mean(pairs)), rel=1e-12)  # Eq. 15.10
+
+
+def test_what_the_bonus_costs(book, words, training):
+    """The best generator with it says `the` half as often as the book, and its bigrams are 0.106 off: see the page."""
+    kinds = sorted(set(book.seen))
+    p = np.array([book.seen.count(word) for word in kinds]) / len(book.seen)
+    q = p.copy()
+    for _ in range(2000):
+        best = p * np.exp(-2 * training.APART * q / (q @ q))  # where what is ascended rises alike for every word
+        q = 0.98 * q + 0.02 * best / best.sum()
+    np.testing.assert_allclose(best / best.sum(), q, rtol=1e-9)
+    pairs = [words.bigrams([word]) for word in kinds]
+    lengths = [len(word.strip()) + 1 for word in kinds]
+    off = sum(weight * length * table for weight, length, table in zip(q, lengths, pairs, strict=True)) / (q @ lengths)
+    assert f"{words.distance(off, words.bigrams(book.seen)):.3f}" == "0.106"
+    the = kinds.index("the ")
+    assert (f"{p[the]:.1%}", f"{q[the]:.1%}") == ("6.3%", "3.0%")
+
+
 def test_a_step_carries_the_estimate_to_the_weights(book, model, training):
-    """The ascent of the weights is the mean over the words of one estimate each, through the logits: Eq. 15.4."""
+    """The ascent of the weights: a mean over the words of one estimate each, and what makes words differ. Eq. 15.4."""
     run = training.started(Reinforce(), "it", seed=0)
     before = run.generator
     training.step(run, book, 8, np.random.default_rng(0))
@@ -239,7 +266,8 @@ def test_a_step_carries_the_estimate_to_the_weights(book, model, training):
     x = training.noise_of(8, rng)
 
     def mean(weights, z, values):
-        return (Categorical(model.logits(weights, x)).log_prob(z) * values).mean()
+        logits = model.logits(weights, x)
+        return (Categorical(logits).log_prob(z) * values).mean() - 0.2 * model.alike(logits)
 
     noise = Reinforce().draw_noise(Categorical(model.logits(before.weights, x)), 1, rng)
     z = Categorical(model.logits(before.weights, x)).sample(noise[0])[0]
@@ -278,6 +306,23 @@ def test_a_look_leaves_the_training_alone_and_can_be_taken_again(book, training)
     assert [look["step"] for look in runs[0].looks] == [0, 1, 2, 3]
     last = runs[0].looks[-1]
     assert last["gap"] == pytest.approx(last["relaxed"] - last["hard"], abs=1e-12)
+
+
+def test_what_relaxes_and_only_that_has_a_mismatch(book, training):
+    for estimator, relaxes in ((MeanSubstitution(), True), (Rebar(), True), (Reinforce(), False), (MuProp(), False)):
+        run = training.started(estimator, "it", seed=0)
+        training.look(run, book, 0)
+        (look,) = run.looks
+        assert ("gap" in look) == relaxes
+        if relaxes:
+            assert look["gap"] == pytest.approx(look["relaxed"] - look["hard"], abs=1e-12)
+            assert look["gap error"] > 0
+
+
+def test_bits_of_a_word_given_its_x(training):
+    with np.errstate(divide="ignore"):
+        q = Categorical(np.log([[[0.5, 0.5, 0.0], [0.25, 0.25, 0.5]], [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]]))
+    assert training.bits(q) == pytest.approx((1 + 1.5 + 0) / 2, rel=1e-12)
 
 
 def test_blanks_inside_a_word_are_seen(training):

@@ -46,7 +46,7 @@ def pictures(study):
     made = figure(6.4, 1.45 * len(runs) + 0.3)
     made.suptitle("blue: hidden; below, the mean mask of each class", fontsize=SMALL, color="#36648b")
     axes = made.subplots(2 * len(runs), 1, squeeze=False)[:, 0]
-    made.get_layout_engine().set(h_pad=0.01, hspace=0)
+    made.get_layout_engine().set(h_pad=0.01, hspace=0, rect=(0, 0, 1, 0.985))
     digits = study.held_out
     first = [int(np.argmax(digits.labels == label)) for label in range(CLASSES)]
     for run, above, below in zip(runs, axes[::2], axes[1::2], strict=True):
@@ -83,7 +83,7 @@ def accuracy(study):
     titles = ("classifier that learned with the masks", "judge: a classifier that learned on random masks")
     for ax, title, which in zip(panels, titles, ("own", "judged"), strict=True):
         ax.set_title(title, fontsize=FONT, loc="left")
-        ax.plot(range(PATCHES + 1), 100 * np.array(study.at_random()), color=GREY, linewidth=4, alpha=0.4)
+        ax.plot(range(PATCHES + 1), 100 * np.array(study.at_random), color=GREY, linewidth=4, alpha=0.4)
         for estimator in study.estimators:
             runs = [run for run in study.of("both learn") if run.estimator is estimator]
             points = sorted((run.quality.patches, 100 * getattr(run.quality, which)) for run in runs)

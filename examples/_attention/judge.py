@@ -38,7 +38,7 @@ def judge(digits, steps, rng):
 
 @dataclass(frozen=True)
 class Quality:
-    """Means over held-out images and `DRAWS` masks of each.
+    """Means over held-out images and some masks of each.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def biased(estimator):
     return estimator.claims.differentiates_f and not estimator.claims.unbiased
 
 
-def quality(learner, trusted, train, held_out, rng):
+def quality(learner, trusted, train, held_out, rng, draws=DRAWS):
     """Judge a run.
 
     Parameters
@@ -94,12 +94,14 @@ def quality(learner, trusted, train, held_out, rng):
         The judge.
     train, held_out : Digits
     rng : numpy.random.Generator
+    draws : int
+        Masks of each held-out image.
     """
     q = masks(learner.attention.weights, held_out.pixels)
-    z = q.sample(q.draw_noise((DRAWS, len(held_out)), rng))
+    z = q.sample(q.draw_noise((draws, len(held_out)), rng))
     counts = z.sum(axis=-1)
     chosen = largest(q.probs.mean(axis=0), round(counts.mean()))
-    objective, relaxed = objectives(learner, held_out, rng, DRAWS)
+    objective, relaxed = objectives(learner, held_out, rng, draws)
     reader = mask_reader(masks(learner.attention.weights, train.pixels), train.labels, z)
     _, repeats = np.unique(q.logits > 0, axis=0, return_counts=True)
     return Quality(
@@ -115,10 +117,10 @@ def quality(learner, trusted, train, held_out, rng):
     )
 
 
-def by_size(trusted, digits, rng):
+def by_size(trusted, digits, rng, draws=DRAWS):
     """Accuracy of the judge on random masks with 0, 1, ..., 16 patches: (17,)."""
     return [
-        _share(trusted, digits, random_masks(np.full((DRAWS, len(digits)), count), rng)) for count in range(PATCHES + 1)
+        _share(trusted, digits, random_masks(np.full((draws, len(digits)), count), rng)) for count in range(PATCHES + 1)
     ]
 
 

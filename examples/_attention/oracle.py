@@ -28,7 +28,8 @@ class Line:
     noise : float
         What that norm is about for an unbiased estimator: the root of its mean square.
     biased : bool
-        Hotelling's test refutes the exact gradient, at a false-alarm rate of `RATE`.
+        The exact gradient is refuted, at a false-alarm rate of `RATE`: exactly so where the oracle has the covariance,
+        else by Hotelling's test, which trusts the tails to be those of a normal mean.
     bias : float
         The exact norm of the bias, 0 if it is within the error of the oracle; NaN where it is out of reach.
     sampled, deviation : float
@@ -79,14 +80,14 @@ def within_reach(estimator, q):
 def line(estimator, q, f, n, rng, limit=LIMIT):
     """Measure an estimator on a problem with n estimates."""
     gradient = exact.gradient(q, f)
-    size = numpy.linalg.norm(gradient)
+    size = numpy.linalg.norm(gradient) or 1.0
     rows = estimator.sample(q, f, n, rng)
     mean, covariance = rows.mean(axis=0), numpy.cov(rows.T)
     moments = exact.moments(estimator, q, f, limit=limit) if within_reach(estimator, q) else None
     return Line(
         off=float(numpy.linalg.norm(mean - gradient) / size),
         noise=float(numpy.sqrt(covariance.trace() / n) / size),
-        biased=refuted(rows, gradient),
+        biased=refuted(rows, gradient, moments),
         bias=exact_bias(moments, gradient) / size if moments else numpy.nan,
         sampled=float(numpy.sqrt(covariance.trace()) / size),
         deviation=float(numpy.sqrt(moments.variance.sum()) / size) if moments else numpy.nan,
@@ -100,22 +101,30 @@ def exact_bias(moments, gradient):
     return float(numpy.linalg.norm(away)) * bool((numpy.abs(away) > moments.error).any())
 
 
-def refuted(rows, mean, rate=RATE):
-    """Whether rows (n, d) do not have this mean: Hotelling's test, or rounding where they are all the same."""
+def refuted(rows, mean, moments=None, rate=RATE):
+    """Whether rows (n, d) do not have this mean."""
     n, d = rows.shape
-    away, covariance = rows.mean(axis=0) - mean, numpy.cov(rows.T)
-    if not numpy.ptp(rows, axis=0).any():
-        return bool((numpy.abs(away) > 64 * numpy.finfo(float).eps * numpy.abs(rows).max()).any())
-    square = n * away @ numpy.linalg.solve(covariance, away)
+    away = rows - mean
+    if moments:
+        return not _holds(away, moments, rate)
+    rounding = 64 * numpy.finfo(float).eps * numpy.abs(rows).max() + numpy.finfo(float).tiny ** 0.5
+    whiten = Evidence(numpy.cov(rows.T) + n * rounding**2 * numpy.eye(d)).whiten  # alike in every row
+    square = n * numpy.square(away.mean(axis=0) @ whiten).sum()
     return bool(fdtrc(d, n - d, (n - d) / (d * (n - 1)) * square) < rate)
 
 
 def agreed(rows, moments, rate=RATE):
-    """Whether rows have the exact mean of their estimator, by a bound that needs no normal tails: derivation 11."""
-    away = rows - moments.mean
+    """Whether rows have the exact mean of their estimator."""
+    return _holds(rows - moments.mean, moments, rate)
+
+
+def _holds(away, moments, rate):
+    """Whether the mean of rows (n, d) may vanish, by a bound that needs no normal tails: derivation 11."""
     if not moments.variance.any():
         return bool((numpy.abs(away) <= moments.error).all())
-    return bool(Evidence(moments.covariance).add(away).log_against_zero() < -numpy.log(rate))
+    # The oracle errs alike in every row: so much more variance covers that.
+    covariance = moments.covariance + numpy.diag(len(away) * moments.mean_error**2)
+    return bool(Evidence(covariance).add(away).log_against_zero() < -numpy.log(rate))
 
 
 def warmed(estimator, learner, batches, rng):

@@ -1,12 +1,14 @@
 """All runs, one after the other: every estimator at every price, and beside them what helps to read the result."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from _shared import digits, training
 from _shared.command import bar
 
 from _attention import oracle
+from _attention.flips import Flips
 from _attention.judge import Quality, biased, by_size, judge, objectives, quality
 from _attention.learner import BATCH, Learner, attention, masks, name
 from refgrad.estimators import GumbelSoftmax
@@ -20,7 +22,7 @@ class Sizes:
 
     `judge` and `steps` are steps, `points` the number of them at which the curves are measured; `patches` are open on
     the image of the oracle, and `open` where relaxed estimators are exact too; `n` estimates are made there, after
-    `warm` batches to learn from; `limit` is that of the oracle's rules.
+    `warm` batches to learn from; `limit` is that of the oracle's rules; masks are judged by `draws` of each image.
     """
 
     judge: int
@@ -31,10 +33,11 @@ class Sizes:
     patches: int
     open: int
     limit: int
+    draws: int = 10
 
 
 FULL = Sizes(judge=1500, steps=800, points=20, n=20_000, warm=50, patches=16, open=6, limit=2**17)
-QUICK = Sizes(judge=150, steps=40, points=4, n=4000, warm=10, patches=9, open=4, limit=2**13)
+QUICK = Sizes(judge=100, steps=24, points=4, n=4000, warm=10, patches=9, open=4, limit=2**13, draws=3)
 
 
 @dataclass
@@ -95,6 +98,8 @@ class Study:
             yield estimator, self.middle, "fixed classifier"
         for t in self._temperatures():
             yield GumbelSoftmax(t), self.middle, "temperature"
+        for part in ("both learn", "fixed classifier"):
+            yield Flips(), self.middle, part
 
     def _temperatures(self):
         there = [own.temperature for own in self.estimators if isinstance(own, GumbelSoftmax)]
@@ -111,19 +116,29 @@ class Study:
             if step % every == 0:
                 run.curve.append((step, *objectives(run.learner, self.held_out, aside)))
                 self.snapshot = self.snapshot or run.learner
-        run.quality = quality(run.learner, self.trusted, self.train_set, self.held_out, self._rng(6))
+        run.quality = quality(run.learner, self.trusted, self.train_set, self.held_out, self._rng(6), self.sizes.draws)
 
     def _ask(self):
         """Every estimator on one held-out image, at weights of the first run, early in its training."""
-        learner, image, rng = self.snapshot, self.held_out.take(0), self._rng(7)
+        learner, rng = self.snapshot, self._rng(7)
+        image = self._image(learner)
         q, f = masks(learner.attention.weights, image.pixels), learner.reward(image)
         batches = [self.train_set.take(rng.integers(len(self.train_set), size=BATCH)) for _ in range(self.sizes.warm)]
-        for estimator in bar(self.estimators, "oracle"):
+        for estimator in bar([*self.estimators, Flips()], "oracle"):
             own = training.with_features(oracle.warmed(estimator, learner, batches, self._rng(8)), image.pixels)
             self.lines[name(estimator)] = tuple(
                 oracle.line(*oracle.problem(own, q, f, count), self.sizes.n, self._rng(9), self.sizes.limit)
                 for count in (self.sizes.patches, self.sizes.open)
             )
+
+    def _image(self, learner):
+        """The first held-out image whose class depends on the open patches; the first of all where none does."""
+        for image in map(self.held_out.take, range(len(self.held_out))):
+            q, gain = masks(learner.attention.weights, image.pixels), replace(learner, price=0.0).reward(image)
+            _, q, gain = oracle.problem(Flips(), q, gain, self.sizes.open)
+            if np.ptp(gain(q.support())) > 0:
+                return image
+        return self.held_out.take(0)
 
     @property
     def done(self):
@@ -139,9 +154,10 @@ class Study:
         """Finished runs of a part of the plan."""
         return [run for run in self.done if run.part == part and price in {None, run.learner.price}]
 
+    @cached_property
     def at_random(self):
         """Accuracy of the judge on random masks of every size."""
-        return by_size(self.trusted, self.held_out, self._rng(10))
+        return by_size(self.trusted, self.held_out, self._rng(10), self.sizes.draws)
 
     def mismatched(self):
         """Runs at the middle price, of estimators that are trained on relaxed masks."""
@@ -165,7 +181,7 @@ class Study:
                 }
                 for run in self.seen
             ],
-            "random masks by size": self.at_random(),
+            "random masks by size": self.at_random,
             "oracle": {
                 own: {f"{self.sizes.patches} patches": vars(most), f"{self.sizes.open} patches": vars(few)}
                 for own, (most, few) in self.lines.items()

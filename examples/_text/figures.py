@@ -54,10 +54,13 @@ def _mismatch(runs, folder, partial):
 
 def _oracle(pairs, folder, partial):
     """Mean along the gradient and deviation for each x, two letters a place: measured and exact."""
-    figure = drawing.figure(6.4, 4.4)
+    from matplotlib.ticker import LogLocator, NullFormatter  # noqa: PLC0415  (an extra)
+
+    figure = drawing.figure(6.4, 4.8)
     left, right = figure.subplots(1, 2, sharey=True)
     names = list(dict.fromkeys(one.name for one in pairs))
     by_name = {name: [one for one in pairs if one.name == name] for name in names}
+    biased = []
     for row, name in enumerate(reversed(names)):
         color = drawing.COLORS.get(name.split("(")[0], drawing.GREY)
         cross = {"color": color, "marker": "x", "markersize": 8, "linestyle": "none", "zorder": 3}
@@ -68,10 +71,38 @@ def _oracle(pairs, folder, partial):
             left.plot(one.exact_along, y, **cross)
             right.plot(one.deviation, y, color=color, marker="o", markersize=9, alpha=0.4, linestyle="none")
             right.plot(one.exact_deviation, y, **cross)
+            if one.bias > 0.005:  # two decimals
+                biased.append((one, y))
     left.axvline(1, color="black", linewidth=0.8)
+    for one, y in biased:
+        _beside(left, one, y)
     left.set_yticks(range(len(names)), names[::-1])
-    left.set(xlabel="mean, over the gradient\ncross: exact; bar: measured, 2 s.e.", title="mean: off 1 is bias")
+    left.set(
+        xlabel="over the gradient; 1 is right\ncross: exact; bar: measured, 2 s.e.", title="mean, along the gradient"
+    )
     right.set(
         xlabel="std. dev., over the gradient\ncross: exact; disc: measured", xscale="log", title="noise of a draw"
     )
+    right.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    right.xaxis.set_major_formatter("{x:g}")
+    right.xaxis.set_minor_formatter(NullFormatter())
+    if count > 1:
+        figure.supxlabel(
+            "in each group, from above: a word nearly decided by its x,\none between, an undecided one", fontsize=9
+        )
     return drawing.save(figure, folder, "15_oracle", partial)
+
+
+def _beside(axes, one, y):
+    """The bias in any direction, beside its component along the gradient, on the side where there is room."""
+    right = one.exact_along < sum(axes.get_xlim()) / 2
+    end = max(one.exact_along, one.along + 2 * one.error) if right else min(one.exact_along, one.along - 2 * one.error)
+    axes.annotate(
+        f"bias {one.bias:.2f}",
+        (end, y),
+        (8 if right else -8, 0),
+        textcoords="offset points",
+        ha="left" if right else "right",
+        va="center",
+        fontsize=9,
+    )

@@ -2,7 +2,7 @@
 
 import autograd.numpy as np
 import numpy
-from _shared.networks import forward, layers, softplus
+from _shared.networks import forward, layers, log_softmax, softplus
 
 from _text.words import KINDS, PLACES
 
@@ -37,6 +37,14 @@ def logits(weights, x):
 def realness(weights, z):
     """Logit (...) that words z (..., 4, 27) are real and not generated: the f of the generator. Eq. 15.3."""
     return forward(weights, np.reshape(z, (*np.shape(z)[:-2], PLACES * KINDS)))[..., 0]
+
+
+def alike(logits):
+    """Log of the chance that words of two x are the same one, from rows (B, 4, 27) of logits. Eq. 15.10."""
+    probs, same = np.exp(log_softmax(logits)), 1 - numpy.eye(len(logits))
+    for t in range(PLACES):
+        same = same * np.dot(probs[:, t], probs[:, t].T)
+    return np.log(np.sum(same) / (len(logits) * (len(logits) - 1)))
 
 
 def told_apart(weights, real, fake):

@@ -98,9 +98,14 @@ class Study:
 
     def _end(self, yardsticks):
         """Table of the last look at each run."""
-        head = ["trained with", "steps", "words", "distinct", "new", "bigrams off", "f relaxed - hard", "rows of f"]
+        head = ["trained with", "steps", "words", "distinct", "new", "bigrams off", "bits given x"]
+        head += ["f relaxed - hard", "rows of f"]
+
+        def counts(one):
+            return [f"{one[key]:.0f}" for key in ("distinct", "new")]
+
         rows = [
-            [name, "", f"{one['share']:.1%}", one["distinct"], one["new"], f"{one['distance']:.3f}", "", ""]
+            [name, "", f"{one['share']:.1%}", *counts(one), f"{one['distance']:.3f}", "", "", ""]
             for name, one in yardsticks.items()
         ]
         for run in self.runs:
@@ -108,8 +113,9 @@ class Study:
                 one = run.looks[-1]
                 gap = f"{one['gap']:+.2f} +- {one['gap error']:.2f}" if "gap" in one else ""
                 spent = f"{run.rows / run.steps / self.sizes.batch:.1f}" if run.steps else ""
-                measured = [f"{one['share']:.1%}", one["distinct"], one["new"], f"{one['distance']:.3f}"]
-                rows.append([run.name, f"{one['step']:,}", *measured, gap, spent])
+                measured = [f"{one['share']:.1%}", *counts(one), f"{one['distance']:.3f}"]
+                given = f"{one['bits given x']:.2f}"
+                rows.append([run.name, f"{one['step']:,}", *measured, given, gap, spent])
         return record.table(head, rows)
 
     def _spelled(self):

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from _shared.networks import Model
 from _shared.training import Counted, learned, shown, with_features
+from autograd import grad
 
 from _text import model, words
 from refgrad import Categorical
@@ -12,6 +13,7 @@ from refgrad.estimators import Adam, Estimator
 
 JUDGED = 1000  # words that a measure is taken of
 LEARNED_EVERY = 5  # steps between updates of what differentiates f twice
+APART = 0.2  # worth of words that differ
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ QUICK = Sizes(steps=100, batch=64, looks=4, draws=2000, quartiles=(100,))
 
 def about(start):
     """Adam for a game: a short memory of the gradient."""
-    return Model(start, Adam(rate=0.005, decay=0.5))
+    return Model(start, Adam(rate=0.01, decay=0.5))
 
 
 @dataclass
@@ -78,7 +80,8 @@ def step(run, book, batch, rng):
     estimator = with_features(run.estimator, x)
     f = Counted(lambda z: model.realness(run.discriminator.weights, z))
     noise = estimator.draw_noise(q, 1, rng)
-    ascent = back(estimator(q, f, noise).mean(axis=0) / batch)  # Eq. 15.4
+    rows = estimator(q, f, noise).mean(axis=0) / batch
+    ascent = back(rows - APART * grad(model.alike)(logits))  # Eq. 15.4
     if run.steps % LEARNED_EVERY == 0 or not hasattr(estimator, "tune"):
         estimator = learned(estimator, q, f, noise)
     fake = shown(estimator, q, noise)[0]
@@ -97,13 +100,19 @@ def look(run, book, seed):
     z = q.sample(noise)
     hard = model.realness(run.discriminator.weights, z)
     some = words.spelled(z)
-    seen = {"step": run.steps, **book.measured(some), "hard": hard.mean(), "hard error": spread(hard)}
+    seen = {"step": run.steps, **book.measured(some), "bits given x": bits(q), "hard": hard.mean()}
     temperature = getattr(run.estimator, "temperature", None)
-    if temperature is not None:
-        relaxed = model.realness(run.discriminator.weights, q.relax(noise, temperature))  # Eq. 15.9
+    soft = shown(run.estimator, q, noise[None, None])[0] if temperature is None else q.relax(noise, temperature)
+    if not np.array_equal(soft, z):
+        relaxed = model.realness(run.discriminator.weights, soft)  # Eq. 15.9
         seen |= {"relaxed": relaxed.mean(), "gap": (relaxed - hard).mean(), "gap error": spread(relaxed - hard)}
     run.looks.append(seen)
     run.spelled[run.steps] = [shown_as(word) for word in some[:8]]
+
+
+def bits(q):
+    """Entropy of a word given its x, in bits, as a mean over the rows of q."""
+    return -(q.probs * np.log2(np.maximum(q.probs, 1e-300))).sum(axis=(-2, -1)).mean()
 
 
 def shown_as(word):

@@ -9,6 +9,7 @@ import numpy as np
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz "
 PLACES, KINDS = 4, len(LETTERS)
+SAMPLES = 20  # of each yardstick
 BOOK = Path(__file__).with_name("alice.txt")
 
 
@@ -84,15 +85,26 @@ class Book:
         }
 
     def yardsticks(self, count, rng):
-        """The same of random letters, of independent letters as frequent as in the book, and of the second half."""
-        places = numbers(self.seen)
-        alike = np.stack([rng.choice(column, size=count) for column in places.T], axis=1)
-        rows = {
-            "random letters": np.eye(KINDS)[rng.integers(KINDS, size=(count, PLACES))],
-            "independent letters": np.eye(KINDS)[alike],
-            "the held-out half": one_hot(list(rng.choice(self.held_out, size=count, replace=False))),
+        """The same, as means, of random letters, of independent ones as frequent as in the book, and of both halves."""
+        return {
+            name: {key: np.mean([one[key] for one in every]) for key in every[0]}
+            for name, every in self._many(count, rng).items()
         }
-        return {name: self.measured(spelled(z)) for name, z in rows.items()}
+
+    def _many(self, count, rng):
+        """Measures of the yardsticks, each of so many samples that a mean says more than one of them."""
+        places = numbers(self.seen).T
+
+        def letters(rows):
+            return ["".join(LETTERS[at] for at in row) for row in rows]
+
+        draws = {
+            "random letters": lambda: letters(rng.integers(KINDS, size=(count, PLACES))),
+            "independent letters": lambda: letters(np.stack([rng.choice(at, size=count) for at in places], axis=1)),
+            "the held-out half": lambda: list(rng.choice(self.held_out, size=count, replace=False)),
+            "the half to learn from": lambda: list(rng.choice(self.seen, size=count, replace=False)),
+        }
+        return {name: [self.measured(draw()) for _ in range(SAMPLES)] for name, draw in draws.items()}
 
 
 def load():

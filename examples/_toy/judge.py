@@ -8,6 +8,7 @@ from refgrad import Bernoulli, exact
 from refgrad.testing.evidence import Evidence
 
 NODES = {1: 2**15, 2: 2**13}  # of the design that gives the fourth moments, by the number of bits
+LIMIT = 9.0  # of log10 of the evidence against a row
 FLAT = 1e-12  # a share of the variance: what varies less is rounding
 
 

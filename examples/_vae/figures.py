@@ -2,16 +2,15 @@
 
 import numpy as np
 from _shared.digits import SIDE
-from _shared.drawing import FONT, GREY, figure, marker, pictures, save, style
+from _shared.drawing import FONT, GREY, figure, marker, pictures, save
 from _shared.networks import forward
+
+from _vae.audit import ratio, watched_ratios
+from _vae.lines import LABEL, by_root, dashes, label_ends, named, short
 
 __all__ = ["all_of", "save"]
 
-TINY = 1e-12  # of a variance: rounding
 WORST = 6.0  # nats below the best that the figure of the bound still shows
-INKS = {"#f0e442": "#a39800", "#999999": "#777777"}  # for colors that are too light on paper
-LABEL = 9  # points, of names beside lines
-ALTERNATIVES = {"——": "-", "- -": (0, (4, 1.5)), "···": (0, (1, 1.2))}  # estimators of one class, in turn
 
 
 def all_of(study):
@@ -21,70 +20,6 @@ def all_of(study):
         drawn = draw(study)
         if drawn is not None:
             yield f"13_{name}", drawn
-
-
-def short(run):
-    """A name that fits beside a line."""
-    return run.name.replace("(temperature=", " ").removesuffix(")").replace("MovingAverageBaseline", "MovingAverage")
-
-
-def dashes(study, run, **options):
-    """The style of an estimator's line; those of one class differ in dashes."""
-    if run.estimator is None:
-        return {"color": "black", "linestyle": "-", "linewidth": 3.5, "alpha": 0.3, **options}
-    made = style(run.estimator, **options)
-    made["color"] = INKS.get(made["color"], made["color"])
-    dash = dash_of(study, run)
-    return {**made, "linestyle": ALTERNATIVES[dash]} if dash else made
-
-
-def dash_of(study, run):
-    """What tells an estimator from others of its class, as it is written; nothing where it is alone."""
-    twins = [other for other in study.runs if type(other.estimator) is type(run.estimator)]
-    return list(ALTERNATIVES)[twins.index(run) % len(ALTERNATIVES)] if len(twins) > 1 else ""
-
-
-def named(study, run):
-    """The name beside the end of a line."""
-    return f"{short(run)} {dash_of(study, run)}".strip()
-
-
-def label_ends(axes, ends):
-    """Write names to the right of the ends of lines, (height, name, color) each, moved apart where they touch."""
-    gap = 1.3 * LABEL / 72 / (axes.figure.get_figheight() * axes.get_position().height)
-    heights = axes.transAxes.inverted().transform(axes.transData.transform([(1, end[0]) for end in ends]))[:, 1]
-    order = np.argsort(heights, kind="stable")
-    places = apart(heights[order], gap)
-    for place, at in zip(places, order, strict=True):
-        _, name, color = ends[at]
-        axes.annotate(
-            name,
-            (1, place),
-            xycoords="axes fraction",
-            xytext=(8, 0),
-            textcoords="offset points",
-            color=color,
-            va="center",
-            fontsize=LABEL,
-        )
-
-
-def apart(heights, gap):
-    """Sorted heights, 1 at the most, moved to be a gap apart: neighbours that touch share the move."""
-    groups = []  # [sum of heights less their ranks, count]
-    for height in heights:
-        groups.append([height, 1])
-        while len(groups) > 1 and _bottom(groups[-1], gap) < _bottom(groups[-2], gap) + groups[-2][1] * gap:
-            total, count = groups.pop()
-            groups[-1][0] += total
-            groups[-1][1] += count
-    places = [_bottom(group, gap) + rank * gap for group in groups for rank in range(group[1])]
-    return [min(place, 1 - (len(places) - 1 - rank) * gap) for rank, place in enumerate(places)]
-
-
-def _bottom(group, gap):
-    total, count = group
-    return total / count - gap * (count - 1) / 2
 
 
 def elbo(study):
@@ -108,48 +43,49 @@ def elbo(study):
 
 
 def variance(study):
-    """Exact total variance at the checkpoints, and what the draws of training say all the way."""
-    runs = [run for run in study.seen if run.probes]
+    """Exact total variance at the checkpoints; below, what training saw of it as a multiple of the exact one."""
+    runs = [run for run in study.seen if run.probes and run.estimator.draws]
     if not runs:
         return None
-    made = figure(6.4, 5.6)
-    axes, ends = made.subplots(), []
+    compared = [run for run in runs if run.audits or len(watched_ratios(run.probes, run.saw)) > 1]
+    heights = [4.2, 0.4 * len(compared) + 0.9][: 1 + bool(compared)]
+    made = figure(6.4, sum(heights))
+    panels = made.subplots(len(heights), 1, squeeze=False, height_ratios=heights).ravel()
+    axes = panels[0]
+    ends, exact = [], all(run.probes[-1].exact for run in runs)
     for run in runs:
-        look = dashes(study, run, linewidth=1.2)
-        axes.plot(*training_variance(run), **look, alpha=0.7)
-        values = np.array([p.variance.mean() if p.exact else p.sampled.mean() for p in run.probes])
-        if values[-1] > TINY:
-            fill = "full" if run.probes[-1].exact else "none"
-            points = marker(run.estimator, markersize=7, fillstyle=fill, color=look["color"], clip_on=False)
-            axes.plot([p.epoch for p in run.probes], values, **points)
-            ends.append((values[-1], named(study, run), look["color"]))
+        look, fill = dashes(study, run, linewidth=1.2), "full" if run.probes[-1].exact else "none"
+        values = [np.mean(p.variance if p.exact else p.sampled) for p in run.probes]
+        points = marker(run.estimator, markersize=7, fillstyle=fill, clip_on=False)
+        axes.plot([p.epoch for p in run.probes], values, **{**points, **look})
+        ends.append((values[-1], named(study, run), look["color"]))
     axes.set(yscale="log", xlabel="epochs of training", ylabel="total variance / nats²")
     by_root(axes, max(run.curve[-1]["epoch"] for run in runs))
+    if compared:
+        seen_over_exact(study, panels[1], compared)
     label_ends(axes, ends)
-    what = (
-        "points: exact"
-        if all(run.probes[-1].exact for run in runs)
-        else f"full points: exact; empty: {study.sizes.draws:,} draws"
-    )
-    axes.set_title(f"{what}; lines: the draws of training", fontsize=FONT, loc="left")
+    what = "exact" if exact else f"full points: exact; empty: {study.sizes.draws:,} draws"
+    axes.set_title(f"{what}, mean over {study.sizes.images} images", fontsize=FONT, loc="left")
     return made
 
 
-def by_root(axes, epochs):
-    """Epochs at the distance of their square root: early ones have more room."""
-    axes.set_xscale("function", functions=(lambda x: np.sqrt(np.maximum(x, 0)), np.square))
-    axes.set_xlim(0, 1.02 * max(1, epochs))
-    axes.set_xticks([at for at in (0, 1, 2, 5, 10, 20, 40, 60) if at <= epochs])
-
-
-def training_variance(run):
-    """Epochs, and the mean of the estimates that training made in the epochs within a quarter of each."""
-    if not run.training_variances:
-        return np.empty((2, 0))
-    epochs, values = np.array(run.training_variances).reshape(-1, 2).T
-    every = np.unique(epochs)
-    means = np.array([values[np.abs(epochs - at) <= max(1, at // 4)].mean() for at in every])
-    return (every[means > TINY] + 0.5, means[means > TINY])
+def seen_over_exact(study, axes, runs):
+    """Ratios with two standard errors, a row for each estimator."""
+    for row, run in enumerate(runs):
+        color, ratios = dashes(study, run)["color"], watched_ratios(run.probes, run.saw)
+        if run.audits:
+            mean, error = ratio(run.audits)
+            axes.errorbar(mean, row - 0.15, xerr=2 * error, fmt="o", color=color, markersize=6)
+        if len(ratios) > 1:
+            error = ratios.std(ddof=1) / np.sqrt(len(ratios))
+            axes.errorbar(ratios.mean(), row + 0.15, xerr=2 * error, fmt="s", color=color, markersize=6, mfc="white")
+    axes.axvline(1, color="black", linewidth=0.8, zorder=0)
+    axes.set_yticks(range(len(runs)), [short(run) for run in runs], fontsize=LABEL)
+    axes.set_ylim(len(runs) - 0.5, -0.5)
+    axes.set_xlabel("variance that training saw / exact, and two standard errors")
+    axes.set_title(
+        "full: images of one step, at that step\nempty: those above, between checkpoints", fontsize=FONT, loc="left"
+    )
 
 
 def bias(study):
@@ -161,9 +97,17 @@ def bias(study):
     axes, ends = made.subplots(), []
     for run in runs:
         look, values = dashes(study, run), [100 * p.relative_bias for p in run.probes]
-        axes.plot([p.epoch for p in run.probes], values, **look, marker=marker(run.estimator)["marker"], clip_on=False)
+        look |= {"marker": marker(run.estimator)["marker"], "clip_on": False}
+        axes.plot([p.epoch for p in run.probes], values, **look)
+        sampled = [p for p in run.probes if not p.exact]
+        centers, bars = ([100 * getattr(p, name) for p in sampled] for name in ("relative_bias", "relative_error"))
+        axes.errorbar([p.epoch for p in sampled], centers, yerr=bars, fmt="none", ecolor=look["color"])
         ends.append((values[-1], named(study, run), look["color"]))
     axes.set(yscale="log", xlabel="epochs of training", ylabel="size of the bias / % of the gradient")
+    sizes = [100 * p.relative_bias for run in runs for p in run.probes if p.relative_bias]
+    axes.set_ylim(min(sizes, default=1) / 2, 1.2 * max(sizes, default=1))
+    if not all(p.exact for run in runs for p in run.probes):
+        axes.set_title(f"bars: {study.sizes.draws:,} draws, one standard error", fontsize=FONT)
     axes.yaxis.set_major_formatter("{x:g}")
     by_root(axes, max(run.curve[-1]["epoch"] for run in runs))
     label_ends(axes, ends)

@@ -40,9 +40,10 @@ def sampled(vae, estimator, pixels, rng):
     -------
     vae, estimator
         Of the next step.
-    rows : int
+    rows, to_learn : int
         Evaluations of the decoder: one for each code that it was shown, one more where it is differentiated in the
-        code, and one more where it is differentiated in its weights.
+        code, and one more where it is differentiated in its weights. Of them, those of the estimator's own update,
+        which it could do without.
     variances : (B,) ndarray
         An unbiased estimate of the total variance of the estimator, for each image.
     """
@@ -53,7 +54,9 @@ def sampled(vae, estimator, pixels, rng):
     noise = estimator.draw_noise(q, REPEATS, rng)
     estimates = estimator(q, f, noise)  # (REPEATS, B, *event_shape)
     z = shown(estimator, q, noise)
+    before = counted.rows
     after = learned(estimator, q, f, noise)
+    to_learn = counted.rows - before
     slope = (estimates.mean(axis=0) - vae.code.divergence_slope(q)) / len(pixels)
     _, back_decoder = vae.decoder.back(lambda weights: np.mean(Likelihood(weights, pixels, vae.code)(z)))
     moved = replace(
@@ -62,7 +65,8 @@ def sampled(vae, estimator, pixels, rng):
         decoder=vae.decoder.ascend(back_decoder(1.0)),
     )
     differences = ((estimates[0] - estimates[1]) ** 2).reshape(len(pixels), -1)
-    return moved, after, counted.rows + z.shape[0] * z.shape[1], differences.sum(axis=1) / 2  # Eq. 13.8
+    rows = counted.rows + z.shape[0] * z.shape[1]
+    return moved, after, (rows, to_learn), differences.sum(axis=1) / 2  # Eq. 13.8
 
 
 def enumerated(vae, pixels):

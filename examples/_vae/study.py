@@ -8,6 +8,7 @@ import numpy as np
 from _shared import command, digits
 
 from _vae import bound, steps
+from _vae.audit import applies, audit, watched_ratios
 from _vae.control import shown_to
 from _vae.model import Vae, untrained
 from _vae.probe import probe
@@ -31,30 +32,29 @@ class Sizes:
     limit: int
 
 
-FULL = Sizes(epochs=60, checkpoints=(0, 1, 3, 10, 25, 60), images=4, draws=4000, limit=2**15)
-QUICK = Sizes(epochs=5, checkpoints=(0, 5), images=2, draws=2000, limit=2**14)
+FULL = Sizes(epochs=50, checkpoints=(0, 1, 3, 10, 25, 50), images=4, draws=4000, limit=2**15)
+QUICK = Sizes(epochs=4, checkpoints=(0, 4), images=2, draws=2000, limit=2**14)
 
 
 @dataclass
 class Run:
-    """What was seen of one estimator; `estimator` is None for exact gradients. Entries of `curve` are by epoch."""
+    """What was seen of one estimator; `estimator` is None for exact gradients. Entries of `curve` are by epoch.
+
+    `saw` has the estimates of the variance that training made of the watched images: epoch, which of them, estimate.
+    """
 
     name: str
     estimator: Any
     vae: Vae
     curve: list = field(default_factory=list)
     probes: list = field(default_factory=list)
-    training_variances: list = field(default_factory=list)
+    audits: list = field(default_factory=list)
+    saw: list = field(default_factory=list)
 
     @property
     def relaxes(self):
         """Whether it trains on relaxed codes."""
         return isinstance(self.estimator, GumbelSoftmax | MeanSubstitution)
-
-    def by_epoch(self):
-        """Mean of the estimates of the variance that training made in each epoch."""
-        seen = np.array(self.training_variances).reshape(-1, 2)
-        return [seen[seen[:, 0] == epoch, 1].mean() for epoch in np.unique(seen[:, 0])]
 
     def column(self, name):
         """One number of each epoch."""
@@ -90,8 +90,9 @@ class Study:
         return {
             run.name: {
                 "curve": run.curve,
-                "probes": [{**vars(probe), "z_score": probe.z_score} for probe in run.probes],
-                "training_variance": run.by_epoch(),
+                "probes": [probe.summary() for probe in run.probes],
+                "audits": [vars(audit) for audit in run.audits],
+                "watched_ratios": watched_ratios(run.probes, run.saw),
             }
             for run in self.seen
         }
@@ -107,30 +108,38 @@ class Study:
     def _train(self, run, number):
         epochs = self.sizes.epochs
         order, noise, aside = self._rng(2), self._rng(3, number), self._rng(4, number)
-        rows, seconds = 0, 0.0
+        rows, to_learn, seconds = 0, 0, 0.0
         for epoch in command.bar(range(epochs + 1), run.name):
             self.at = f"after {epoch} of {epochs} epochs of {run.name}"
-            run.curve.append({"epoch": epoch, "evaluations": rows, "seconds": seconds, **self._seen(run, aside)})
+            spent = {"evaluations": rows, "to_learn": to_learn, "seconds": seconds}
+            run.curve.append({"epoch": epoch, **spent, **self._seen(run, aside)})
             if run.estimator is not None and epoch in self.sizes.checkpoints:
                 images = self.train_set.pixels[self.watched]
                 run.probes.append(probe(run.vae, run.estimator, images, epoch, self.sizes, aside))
             if epoch == epochs:
                 break
             permuted = order.permutation(len(self.train_set))
-            for index in np.split(permuted, range(BATCH, len(permuted), BATCH)):
-                began = time.perf_counter()
-                rows += self._step(run, index, epoch, noise)
+            batches = np.split(permuted, range(BATCH, len(permuted), BATCH))
+            for turn, index in enumerate(batches):
+                before, began = (run.vae, run.estimator), time.perf_counter()
+                evaluations, variances = self._step(run, self.train_set.pixels[index], noise)
                 seconds += time.perf_counter() - began
+                rows, to_learn = rows + evaluations[0], to_learn + evaluations[1]
+                if run.estimator is None:
+                    continue
+                time_of = epoch + turn / len(batches)
+                for image in np.flatnonzero(np.isin(self.watched, index)):
+                    run.saw.append((time_of, int(image), float(variances[index == self.watched[image]][0])))
+                if turn == 0 and applies(run.estimator):
+                    run.audits.append(audit(*before, self.train_set.pixels[index], variances, epoch))
 
-    def _step(self, run, index, epoch, noise):
-        """One step, and the evaluations of the decoder that it took."""
-        pixels = self.train_set.pixels[index]
+    def _step(self, run, pixels, noise):
+        """One step: the evaluations of the decoder, and what it saw of the variance."""
         if run.estimator is None:
             run.vae, rows = steps.enumerated(run.vae, pixels)
-            return rows
+            return (rows, 0), None
         run.vae, run.estimator, rows, variances = steps.sampled(run.vae, run.estimator, pixels, noise)
-        run.training_variances += [(epoch, float(v)) for v in variances[np.isin(index, self.watched)]]
-        return rows
+        return rows, variances
 
     def _seen(self, run, rng):
         """Exact bounds; for a relaxation also what it is trained on."""
