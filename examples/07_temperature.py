@@ -185,7 +185,7 @@ class Study:
         draw_estimate(upper, self)
         draw_errors(lower, self)
         printed = [f"exact gradient {self.gradient:.5f}; mean of {self.draws:,} draws", *self.table()]
-        print("\n".join(printed))
+        command.say("\n".join(printed))
         results = {"temperature": self.temperatures, "bias": self.bias, "deviation": self.deviation}
         return [
             drawing.save(simplexes, folder, "07_simplex", partial),

@@ -114,7 +114,7 @@ class Study:
                 f"{len(points)} variances, sampled against exact: largest |z| {largest:.1f}",
                 "a row says NO with probability at most 1e-9, if the exact numbers are right",
             ]
-        print("\n".join(printed))
+        command.say("\n".join(printed))
         folder, toys, rest = self.options.out, begun[: len(problems.TARGETS)], begun[len(problems.TARGETS) :]
         drawn = {
             "12_loss": figures.stacked(toys, figures.draw_loss),

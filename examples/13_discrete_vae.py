@@ -97,7 +97,7 @@ class Application(Study):
         if not self.seen:
             return []
         printed = tables.lines(self)
-        print("\n".join(printed))
+        command.say("\n".join(printed))
         out = self.options.out
         paths = [figures.save(drawn, out, name, partial) for name, drawn in figures.all_of(self)]
         return [*paths, record.write(out, self.options, printed, self.results())]

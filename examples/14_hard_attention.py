@@ -2,7 +2,8 @@
 
 A network sees the whole digit and decides, patch by patch, what is shown; a classifier sees that alone. Derivation 14.
 `_attention/` has the parts: `glimpse` (what is seen, and f), `learner` (one step), `judge` (how good a mask is),
-`oracle` (exact gradients, bias, variance), `study` (all runs), `tables`, `figures`.
+`flips` (a gradient with hardly any noise), `oracle` (exact gradients, bias, variance), `study` (all runs), `tables`,
+`figures`.
 """
 
 import argparse
@@ -87,13 +88,13 @@ class Application:
         if not self.study.seen:
             return []
         printed = tables.lines(self.study)
-        print("\n".join(printed))
+        command.say("\n".join(printed))
         paths = [figures.save(made, self.options.out, name, partial) for name, made in figures.all_of(self.study)]
         return [*paths, record.write(self.options.out, self.options, printed, self.study.results())]
 
 
 def main(arguments=None):
-    return command.run(parser(), Application, arguments)
+    return command.run(parser(), Application, arguments, modules=("matplotlib", "tqdm", "rich", "sklearn"))
 
 
 if __name__ == "__main__":

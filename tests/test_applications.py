@@ -36,7 +36,8 @@ def words(text):
 
 def block(page, command):
     """Lines of the fenced block that stands below a command."""
-    found = re.search(rf"^[^\n]*`{re.escape(command)}`[^\n]*\n+```text\n(.*?)^```", page, flags=re.MULTILINE | re.DOTALL)
+    below = rf"^[^\n]*`{re.escape(command)}`[^\n]*\n+```text\n(.*?)^```"
+    found = re.search(below, page, flags=re.MULTILINE | re.DOTALL)
     assert found, f"no block of `{command}`"
     return words(found.group(1))
 
@@ -125,6 +126,16 @@ def test_a_folder_that_cannot_be_written(name, tmp_path):
     refused(run(name, "--out", str(folder)), f"{name}.py: cannot write to {folder}: Not a directory")
 
 
+def test_a_reader_who_goes_away_loses_no_figure(tmp_path):
+    reader, writer = os.pipe()
+    os.close(reader)
+    script = [sys.executable, str(EXAMPLES / "07_temperature.py"), "--quick", "--out", str(tmp_path)]
+    done = subprocess.run(script, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {"07_simplex.png", "07_temperature.png", "results.json"} <= {path.name for path in tmp_path.iterdir()}
+
+
 @every
 def test_a_missing_extra(name, tmp_path):
     done = run(name, "--out", str(tmp_path), code="import sys; sys.modules['matplotlib'] = None")
@@ -152,7 +163,7 @@ def test_an_interrupt_leaves_a_partial_figure_and_a_last_line(name, tmp_path):
     process = subprocess.Popen(script, stdout=subprocess.PIPE, stderr=theirs, text=True)
     os.close(theirs)
     shown = b""
-    while not re.search(rb"[1-9]%\|", shown):
+    while not re.search(rb"(exact gradient|Reinforce|Nvil)[^\r]*[3-9]\d%\|", shown):
         shown += os.read(ours, 1024)
     process.send_signal(signal.SIGINT)
     try:

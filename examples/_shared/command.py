@@ -2,6 +2,7 @@
 
 import argparse
 import importlib.util
+import os
 import sys
 from pathlib import Path
 
@@ -91,6 +92,14 @@ def bar(turns, what):
     return tqdm(turns, desc=what, leave=False, disable=None)
 
 
+def say(text):
+    """Print, and go on in silence when nobody reads any more: the figures are still to be written."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def run(made, start, arguments=None, modules=("matplotlib", "tqdm", "rich")):
     """Run an application and return its exit status: 0, 2 for what the user can mend, 130 after Ctrl-C.
 
@@ -124,7 +133,7 @@ def run(made, start, arguments=None, modules=("matplotlib", "tqdm", "rich")):
         print(f"\n{made.prog}: interrupted", file=sys.stderr)
         return INTERRUPTED
     for path in paths:
-        print(f"wrote {path}")
+        say(f"wrote {path}")
     if partial:
         what = f"partial, {study.at}: {options.out}" if paths else "nothing was written: too early"
         print(f"{made.prog}: interrupted; {what}", file=sys.stderr)
