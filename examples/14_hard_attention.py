@@ -94,7 +94,7 @@ class Application:
 
 
 def main(arguments=None):
-    return command.run(parser(), Application, arguments, modules=("matplotlib", "tqdm", "rich", "sklearn"))
+    return command.run(parser(), Application, arguments, also=("sklearn",))
 
 
 if __name__ == "__main__":

@@ -12,11 +12,7 @@ the steps, as is what the discriminator makes of relaxed words; at the end every
     figures.py   the figures
 """
 
-import os
 import sys
-
-# The products are small, so that threads cost more than they save, and the bits would depend on the number of cores.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 from _shared import command

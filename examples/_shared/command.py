@@ -10,7 +10,8 @@ from refgrad.testing.loading import LoadError
 
 # Exit statuses.
 USAGE, INTERRUPTED = 2, 130
-PACKAGES = {"matplotlib": "matplotlib", "tqdm": "tqdm", "rich": "rich", "sklearn": "scikit-learn"}
+ALWAYS = ("matplotlib", "tqdm", "rich", "threadpoolctl")  # packages of the extra that every application imports
+NAMES = {"sklearn": "scikit-learn"}  # of a package, where it is not that of the module
 
 
 class StoppedError(Exception):
@@ -62,7 +63,7 @@ def parser(file, summary, example, estimators=None):
 
 def needs(*modules):
     """Refuse to start without the packages of the extra."""
-    missing = [PACKAGES[name] for name in modules if not _there(name)]
+    missing = [NAMES.get(name, name) for name in modules if not _there(name)]
     if missing:
         raise StoppedError(f"needs {' and '.join(missing)}: pip install 'refgrad[examples]'")
 
@@ -100,7 +101,14 @@ def say(text):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def run(made, start, arguments=None, modules=("matplotlib", "tqdm", "rich")):
+def one_thread():
+    """Small products: more threads cost more than they save, and the bits of a result would depend on their number."""
+    from threadpoolctl import threadpool_limits  # noqa: PLC0415  (an extra)
+
+    return threadpool_limits(limits=1)
+
+
+def run(made, start, arguments=None, also=()):
     """Run an application and return its exit status: 0, 2 for what the user can mend, 130 after Ctrl-C.
 
     Parameters
@@ -111,21 +119,22 @@ def run(made, start, arguments=None, modules=("matplotlib", "tqdm", "rich")):
         there is of it and returns the paths, and `study.at` says how far it came.
     arguments : sequence of str, optional
         By default those of the process.
-    modules : sequence of str
-        Of the extra.
+    also : sequence of str
+        Modules of the extra that not every application needs.
     """
     options = made.parse_args(arguments)
     partial = False
     try:
-        needs(*modules)
+        needs(*ALWAYS, *also)
         writable(options.out)
-        study = start(options)
-        try:
-            study.train()
-        except KeyboardInterrupt:
-            partial = True
-            print(f"\n{made.prog}: interrupted {study.at}; drawing what there is", file=sys.stderr)
-        paths = study.report(partial)
+        with one_thread():
+            study = start(options)
+            try:
+                study.train()
+            except KeyboardInterrupt:
+                partial = True
+                print(f"\n{made.prog}: interrupted {study.at}; drawing what there is", file=sys.stderr)
+            paths = study.report(partial)
     except (StoppedError, LoadError) as error:
         print(f"{made.prog}: {error}", file=sys.stderr)
         return USAGE

@@ -85,7 +85,7 @@ class Study:
         printed = [*self._end(yardsticks), "", *self._spelled()]
         if self.every:
             printed += ["", *self._against()]
-        print("\n".join(printed))
+        command.say("\n".join(printed))
         seen = [run for run in self.runs if run.looks]
         paths = figures.drawn(seen, yardsticks, self.pairs, self.options.out, partial)
         results = {
