@@ -30,7 +30,7 @@ def ladder(plan: Plan, limit: int, what: str, temperature: float | None = None) 
     """Rules of growing accuracy, as far as the limit allows; for many axes, one lattice with several shifts.
 
     With the temperature of a relaxation of Bernoulli variables, a product of Gauss rules that follow it serves for more
-    than three axes, and where the limit is too small for a trapezoid.
+    than three axes, and with three where the limit is too small for a trapezoid.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def ladder(plan: Plan, limit: int, what: str, temperature: float | None = None) 
         rules = [Lattice(2**13, plan.axes, shift, max(1.0, stretch / 6)) for shift in range(SHIFTS)]
     tried: Iterable[Rule | RelaxedGauss] = rules
     fits = plan.one_z_each and plan.cells * COUNTS[1] ** plan.axes <= limit
-    if temperature and fits and (plan.axes > 3 or plan.cells * len(rules[1]) > limit):
+    if temperature and fits and (plan.axes > 3 or (plan.axes == 3 and plan.cells * len(rules[1]) > limit)):
         tried = relaxed_rules(plan.parts, temperature)
     for number, rule in enumerate(tried):
         if number >= 2 and plan.cells * len(rule) > limit:

@@ -166,7 +166,7 @@ class TestFiles:
             "several problems are called 'interactions'; say which",
         ),
         (["--estimator", "Nothing"], "there is no estimator 'Nothing'; there are"),
-        (["--estimator", "GumbelSoftmax"], "GumbelSoftmax: .*temperature"),
+        (["--estimator", "GumbelSoftmax"], "GumbelSoftmax needs temperature"),
         (["--estimator", "Rebar(temperature=-1)"], "needs a positive and finite temperature"),
         (["--temperatures", "0"], "--temperatures needs positive and finite numbers, but one is 0"),
         (["--temperatures", "1,-2"], "--temperatures needs positive and finite numbers, but one is -2"),

@@ -10,7 +10,7 @@ import pytest
 
 from refgrad import Bernoulli, Categorical
 from refgrad.estimators import GumbelSoftmax, MuProp, Rebar, Reinforce, Relax
-from refgrad.objectives import Table
+from refgrad.objectives import Interacting, Table
 from refgrad.testing import Problem, check_unbiased, mistakes, standard_problems
 from refgrad.testing import _ranking as ranking
 from refgrad.testing import diagnosis as module
@@ -301,10 +301,17 @@ class TestOddSamplers:
         assert mean.causes[0].average == 1
         assert mean.n == 2000
 
-    def test_a_large_problem(self):
+    def test_a_relaxation_of_four_variables(self):
         problem = standard_problems("bernoulli")[6]
         diagnosis = diagnose(sampler_of(NAMED["rebar-no-slopes"].estimator), problem)
         assert diagnosis.causes[0].name == "rebar-no-slopes"
+        assert diagnosis.skipped == 0
+
+    def test_a_large_problem(self):
+        rng = np.random.default_rng(0)
+        problem = Problem(Bernoulli(rng.normal(size=7)), Interacting(0.5, *rng.normal(size=(4, 7))), "seven variables")
+        diagnosis = diagnose(sampler_of(NAMED["reinforce-wrong-sign"].estimator), problem)
+        assert diagnosis.causes[0].name == "reinforce-wrong-sign"
         assert diagnosis.skipped > 0
         assert f"{diagnosis.skipped} of them" in str(diagnosis)
 
