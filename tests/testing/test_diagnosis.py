@@ -310,8 +310,8 @@ class TestOddSamplers:
     def test_a_large_problem(self):
         rng = np.random.default_rng(0)
         problem = Problem(Bernoulli(rng.normal(size=7)), Interacting(0.5, *rng.normal(size=(4, 7))), "seven variables")
-        diagnosis = diagnose(sampler_of(NAMED["reinforce-wrong-sign"].estimator), problem)
-        assert diagnosis.causes[0].name == "reinforce-wrong-sign"
+        diagnosis = diagnose(sampler_of(NAMED["rebar-no-slopes"].estimator), problem)
+        assert diagnosis.causes[0].name == "rebar-no-slopes"
         assert diagnosis.skipped > 0
         assert f"{diagnosis.skipped} of them" in str(diagnosis)
 
