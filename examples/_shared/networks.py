@@ -1,6 +1,7 @@
 """Networks as functions of one vector of weights; autograd differentiates them, refgrad's Adam moves them."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import autograd.numpy as np
@@ -46,14 +47,19 @@ class Model:
     weights: Any
     optimizer: Adam
 
+    @cached_property
+    def _flat(self):
+        """All weights as one vector, and the way back."""
+        return flatten(self.weights)
+
     def back(self, output):
         """Value of `output(weights)`, and the map from a gradient in the value to the flat gradient in the weights."""
-        flat, unflatten = flatten(self.weights)
+        flat, unflatten = self._flat
         backward, value = make_vjp(lambda flat: output(unflatten(flat)), flat)
         return value, backward
 
     def ascend(self, gradient):
         """The model after one step up a flat gradient."""
-        flat, unflatten = flatten(self.weights)
+        flat, unflatten = self._flat
         moved, optimizer = self.optimizer.step(flat, -gradient)
         return replace(self, weights=unflatten(moved), optimizer=optimizer)
