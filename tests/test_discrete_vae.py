@@ -395,7 +395,13 @@ def test_a_study_that_was_stopped_reports_what_there_is(vae, tmp_path, capsys):
     with pytest.raises(KeyboardInterrupt):
         study.train()
     paths = study.report(partial=True)
-    assert {path.name for path in paths} == {"13_elbo.png", "13_mismatch.png", "13_pictures.png", "results.json"}
+    assert {path.name for path in paths} == {
+        "13_elbo.png",
+        "13_training.png",
+        "13_mismatch.png",
+        "13_pictures.png",
+        "results.json",
+    }
     assert "exact gradient" in capsys.readouterr().out
     assert study.at == "after 0 of 1 epochs of GumbelSoftmax"
 

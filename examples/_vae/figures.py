@@ -1,5 +1,7 @@
 """The figures: the bound, variance and bias along the path, the mismatch of the relaxations, and the digits."""
 
+from functools import partial
+
 import numpy as np
 from _shared.digits import SIDE
 from _shared.drawing import FONT, GREY, figure, marker, pictures, save
@@ -15,27 +17,36 @@ WORST = 6.0  # nats below the best that the figure of the bound still shows
 
 def all_of(study):
     """Names and figures, of what there is to draw."""
-    drawings = {"elbo": elbo, "variance": variance, "bias": bias, "mismatch": mismatch, "pictures": digits}
+    drawings = {
+        "elbo": partial(elbo, which="held_out"),
+        "training": partial(elbo, which="training"),
+        "variance": variance,
+        "bias": bias,
+        "mismatch": mismatch,
+        "pictures": digits,
+    }
     for name, draw in drawings.items():
         drawn = draw(study)
         if drawn is not None:
             yield f"13_{name}", drawn
 
 
-def elbo(study):
-    """Held-out ELBO against evaluations of the decoder, and against seconds."""
+def elbo(study, which):
+    """ELBO, `held_out` or `training`, against evaluations of the decoder, and against seconds."""
     made = figure(6.4, 7.2)
     top, bottom = made.subplots(2, 1)
-    best = max(run.column("held_out").max() for run in study.seen)
+    best = max(run.column(which).max() for run in study.seen)
     ends = []
     for run in study.seen:
-        look, values = dashes(study, run), run.column("held_out")
+        look, values = dashes(study, run), run.column(which)
         top.plot(run.column("evaluations")[1:], values[1:], **look)
         bottom.plot(run.column("seconds")[1:], values[1:], **look)
         name = named(study, run) if values[-1] > best - WORST else f"{short(run)}: {values[-1]:.0f}, below"
         ends.append((max(values[-1], best - WORST), name, look["color"]))
     for axes, what in ((top, "evaluations of the decoder"), (bottom, "seconds of training")):
-        axes.set(xscale="log", xlabel=what, ylabel="held-out ELBO / nats", ylim=(best - WORST, best + 0.4))
+        axes.set(
+            xscale="log", xlabel=what, ylabel=f"{which.replace('_', '-')} ELBO / nats", ylim=(best - WORST, best + 0.4)
+        )
         axes.xaxis.set_major_formatter("{x:,.0f}" if axes is top else "{x:g}")
         axes.xaxis.set_minor_formatter("")
         label_ends(axes, ends)
