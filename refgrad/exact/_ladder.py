@@ -26,11 +26,11 @@ GOAL = {0: 1e-12, 1: 1e-12, 2: 1e-12, 3: 1e-10}
 BEYOND = 1e-8  # the same for more axes, where a rule follows the relaxed sample
 
 
-def ladder(plan: Plan, limit: int, what: str, temperature: float | None = None) -> Iterator[Rule | RelaxedGauss]:
+def ladder(plan: Plan, limit: int, what: str, temperature: object = None) -> Iterator[Rule | RelaxedGauss]:
     """Rules of growing accuracy, as far as the limit allows; for many axes, one lattice with several shifts.
 
-    With the temperature of a relaxation of Bernoulli variables, a product of Gauss rules that follow it serves for more
-    than three axes, and with three where the limit is too small for a trapezoid.
+    With one positive number as the temperature of a relaxation of Bernoulli variables, a product of Gauss rules that
+    follow it serves for more than three axes, and with three where the limit is too small for a trapezoid.
 
     Raises
     ------
@@ -46,9 +46,10 @@ def ladder(plan: Plan, limit: int, what: str, temperature: float | None = None) 
     elif plan.axes:
         rules = [Lattice(2**13, plan.axes, shift, max(1.0, stretch / 6)) for shift in range(SHIFTS)]
     tried: Iterable[Rule | RelaxedGauss] = rules
-    fits = plan.one_z_each and plan.cells * COUNTS[1] ** plan.axes <= limit
-    if temperature and fits and (plan.axes > 3 or (plan.axes == 3 and plan.cells * len(rules[1]) > limit)):
-        tried = relaxed_rules(plan.parts, temperature)
+    followed = float(temperature) if isinstance(temperature, int | float) and plan.one_z_each else 0.0
+    fits = plan.cells * COUNTS[1] ** plan.axes <= limit
+    if followed > 0 and fits and (plan.axes > 3 or (plan.axes == 3 and plan.cells * len(rules[1]) > limit)):
+        tried = relaxed_rules(plan.parts, followed)
     for number, rule in enumerate(tried):
         if number >= 2 and plan.cells * len(rule) > limit:
             return

@@ -168,6 +168,23 @@ def test_it_stops_where_two_rules_agree():
     assert max(rows) > 4**4
 
 
+class EachItsOwn(GumbelSoftmax):
+    """A temperature for each variable, which is no temperature that the rule could follow."""
+
+    def __post_init__(self):
+        pass
+
+    def __call__(self, q, f, noise):
+        return GumbelSoftmax(float(np.mean(self.temperature)))(q, f, noise)
+
+
+@pytest.mark.parametrize("temperature", [(0.5, 0.5), np.array([0.5, 0.5]), np.array([0.5])])
+def test_a_temperature_that_is_no_number_is_not_followed(temperature):
+    q, f = Bernoulli([0.1, 0.2]), SquaredError([0.45, 0.3])
+    own, right = exact.moments(EachItsOwn(temperature), q, f), exact.moments(GumbelSoftmax(0.5), q, f)
+    np.testing.assert_array_equal(own.mean, right.mean)
+
+
 def test_what_does_not_relax_needs_none():
     q, f = Bernoulli(np.zeros(5)), SquaredError(np.full(5, 0.45))
     assert (exact.moments(Reinforce(), q, f).error < 1e-12).all()
