@@ -14,7 +14,7 @@ from refgrad.testing.report import page
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 WIDTHS = (320, 360, 1200)
 WRAPPER = """\
-<!doctype html><title>wrapper</title><pre id="found"></pre>
+<!doctype html><meta charset="utf-8"><title>wrapper</title><pre id="found"></pre>
 {frames}
 <script>
 addEventListener("load", () => {{
