@@ -1,4 +1,4 @@
-"""The command line: `refgrad verify` judges, `refgrad compare` draws bias against variance."""
+"""The command line: `verify` judges, `compare` draws bias against variance, `vectors` serves other languages."""
 
 import argparse
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import refgrad
-from refgrad.cli import compare, verify
+from refgrad.cli import compare, vectors, verify
 from refgrad.cli._output import USAGE
 from refgrad.cli._report import reported
 from refgrad.testing.loading import LoadError
@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"refgrad {refgrad.__version__}")
     commands = parser.add_subparsers(required=True, metavar="command", dest="command")
-    for command in (verify, compare):
+    for command in (verify, compare, vectors):
         command.add_to(commands)
     arguments = sys.argv[1:] if arguments is None else arguments
     options = parser.parse_args(arguments)

@@ -22,6 +22,7 @@ from refgrad.testing import (
 )
 from refgrad.testing.adapters import Subprocess, SubprocessError
 from refgrad.testing.loading import LoadError, load_estimator, load_sampler
+from refgrad.testing.pathwise import check_vectors
 from refgrad.testing.planning import samples_for_moments
 
 __all__ = ["CHECKS", "verify_judged"]
@@ -43,9 +44,12 @@ def verify_judged(options: argparse.Namespace, report: dict[str, Any]) -> int:
     verdicts: list[Verdict] = []
     target = options.target or options.program
     with _code(options) as code, said(target) as quiet:
-        for problem in problems:
-            with live(str(problem)) as progress, _named(target, options.family), quiet():
-                verdict = _judge(check, code, problem, estimator, options, progress)
+        todo: list[Problem | str] = [*_vectors(check, options.family, estimator), *problems]
+        for what in todo:
+            with live(str(what)) as progress, _named(target, options.family), quiet():
+                verdict = _judge(check, code, what, estimator, options, progress)
+            if verdict is None:
+                continue
             verdicts.append(verdict)
             report["verdicts"].append(verdict.to_dict())
             print_verdict(verdict)
@@ -101,15 +105,25 @@ def _form(options: argparse.Namespace) -> dict[str, Any]:
     return {"rows": options.rows, "wrt": "probs" if options.probs else "logits", "loss": options.loss}
 
 
+def _vectors(check: str, family: str | None, estimator: Estimator | None) -> list[str]:
+    """Families whose golden vectors a function of noise is judged on, before the problems."""
+    if check != "pathwise" or estimator is None:
+        return []
+    return [own for own in estimator.claims.families if family in {None, own}]
+
+
 def _judge(
     check: str,
     code: Callable[..., Any],
-    problem: Problem,
+    problem: Problem | str,
     estimator: Estimator | None,
     options: argparse.Namespace,
     progress: Callable[[int, float], Any] | None,
-) -> Verdict:
-    """Run one check on one problem."""
+) -> Verdict | None:
+    """Run one check on one problem, or on the golden vectors of a family, of which there may be none."""
+    if isinstance(problem, str):
+        assert estimator is not None
+        return check_vectors(code, estimator, problem)
     if check == "expectation":
         assert estimator is not None
         return check_expectation(code, problem, estimator)

@@ -63,7 +63,10 @@ def _asked(options: argparse.Namespace) -> dict[str, Any]:
             "wrt": "probs" if options.probs else "logits",
             "state": str(options.state) if options.state else None,
         }
-    else:
+    elif options.command == "compare":
         texts = ("problem", "logits", "over", "temperatures")
         asked |= {name: given[name] for name in texts} | {"estimators": asked.pop("estimator")}
+    else:
+        paths = ("out", "check", "against")
+        asked |= {name: None if given[name] is None else str(given[name]) for name in paths} | {"anew": options.anew}
     return asked

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,10 +24,11 @@ CLOSE = 16  # runs of shaken arithmetic for a known mistake
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """What a function returned: rows (n, d) in the gradient of the logits, and the precision that they came in."""
+    """What a function returned: rows (n, d) in the gradient of the logits, their precision, other values by name."""
 
     rows: Array
     precision: float
+    values: Mapping[str, Any]
 
     @classmethod
     def of(cls, fn: Function, problem: Problem, noise: Array, block: int | None, form: Form) -> Rows:
@@ -43,6 +44,7 @@ class Rows:
         name = getattr(fn, "__name__", type(fn).__name__)
         n, event = noise.shape[1], problem.q.event_shape
         found, precision = [], FLOAT64
+        values: Mapping[str, Any] = {}
         for start in range(0, n, block or n):
             part = noise[:, start : start + (block or n)].copy()
             where = f"{name}({problem}, noise of shape {part.shape})"
@@ -50,6 +52,11 @@ class Rows:
                 returned = fn(problem, part)
             except Exception as error:
                 raise SamplerError(f"{where} raised {type(error).__name__}: {error}") from error
+            if isinstance(returned, Mapping):
+                if "gradient" not in returned:
+                    names = ", ".join(map(str, returned)) or "nothing"
+                    raise ValueError(f"{where} needs to return a gradient, but returned {names}")
+                values, returned = returned, returned["gradient"]
             what = f"one estimate of the gradient for each of {part.shape[1]} repetitions"
             hints = {
                 part.shape: "; the axis of the draws is not one of the repetitions",
@@ -60,7 +67,7 @@ class Rows:
             precision = max(precision, own)
         # A value that is not finite stays one: it is counted.
         with np.errstate(invalid="ignore", over="ignore"):
-            return cls(form.in_logits(problem, np.concatenate(found)).reshape(n, -1), precision)
+            return cls(form.in_logits(problem, np.concatenate(found)).reshape(n, -1), precision, values)
 
 
 def check_arguments(fn: Any, estimator: Any, block: int | None) -> None:

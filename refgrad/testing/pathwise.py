@@ -2,80 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from refgrad.distributions import Distribution
 from refgrad.distributions._array import Array
 from refgrad.estimators import Estimator
+from refgrad.testing._cases import Case, Vector, cases, vectors_of
 from refgrad.testing._deterministic import Function, Rows, at, check_arguments, identify, precision_of, wrong_numbers
-from refgrad.testing._rounding import rounding
 from refgrad.testing._sampler import Form
-from refgrad.testing.problem import Problem, exact_problems, standard_problems
+from refgrad.testing.problem import Problem
 from refgrad.testing.session import judged
 from refgrad.testing.verdict import Verdict
 
-__all__ = ["Case", "assert_pathwise", "cases", "check_pathwise"]
-
-TIE = 0.05  # distance of noise from an edge, below which it is drawn again
-
-
-@dataclass(frozen=True, eq=False)
-class Case:
-    """Noise (draws, n, *event_shape) for a problem, and the rows (n, d) that the reference returns on it."""
-
-    problem: Problem
-    estimator: Estimator
-    noise: Array
-    expected: Array
-
-    def bound(self, precision: float) -> Array:
-        """Largest deviation of a correct row in a precision: (n, d)."""
-        return rounding(self.estimator, self.problem.q, self.problem.f, self.noise, precision)
-
-
-def cases(
-    estimator: Estimator, problems: Iterable[Problem] | None = None, *, n: int = 256, seed: int = 0
-) -> Iterator[Case]:
-    """Draw noise for every problem, none of it near an edge where rounding decides z.
-
-    Parameters
-    ----------
-    estimator : Estimator
-    problems : iterable of Problem, optional
-        Without them the standard and the exact ones that the reference takes.
-    n : int
-        Rows of each problem.
-    seed : int
-
-    Yields
-    ------
-    Case
-
-    Raises
-    ------
-    ValueError
-        If the reference takes none of the problems; if it does not take one that was given.
-    """
-    found = 0
-    chosen = [*standard_problems(), *exact_problems()] if problems is None else problems
-    for number, problem in enumerate(chosen):
-        if problems is None and problem.family not in estimator.claims.families:
-            continue
-        noise = _untied(estimator, problem.q, n, np.random.default_rng([seed, number]))
-        try:
-            expected = np.asarray(estimator(problem.q, problem.f, noise)).reshape(n, -1)
-        except ValueError:  # its settings are for logits of another shape
-            if problems is not None:
-                raise
-            continue
-        found += 1
-        yield Case(problem, estimator, noise, expected)
-    if not found:
-        raise ValueError(f"check_pathwise needs a problem, but {estimator!r} takes none; pass problems of its own")
+__all__ = ["Case", "assert_pathwise", "cases", "check_pathwise", "check_vectors"]
 
 
 @judged
@@ -96,13 +38,16 @@ def check_pathwise(  # noqa: PLR0913
     Parameters
     ----------
     fn : callable
-        `fn(problem, noise)` takes noise of shape (draws, n, *event_shape) and returns array-like (n, *event_shape).
+        `fn(problem, noise)` takes noise of shape (draws, n, *event_shape) and returns array-like (n, *event_shape); or
+        a mapping with that as `gradient` and, if it likes, other values under the names that vectors have for them
+        (`z`, `relaxed`, `terms`, ...), with n first: then the first that is off is named.
     estimator : Estimator
         The reference, whose draws come in its order.
     problems : iterable of Problem, optional
-        Without them the standard and the exact ones that the reference takes.
+        Without them the golden vectors for these settings, if there are some, and the standard and the exact problems
+        that the reference takes.
     n : int
-        Rows of each problem.
+        Rows of each problem; a vector has one.
     seed : int
         Of the noise.
     block, precision, wrt, loss
@@ -119,12 +64,14 @@ def check_pathwise(  # noqa: PLR0913
     SamplerError
         If `fn` raises; the message names the call.
     TypeError, ValueError
-        If `fn` returns no real numbers or another shape, an option makes no sense, or the reference takes no problem.
+        If `fn` returns no real numbers, another shape or a value with a name that no vector has, an option makes no
+        sense, or the reference takes no problem.
 
     Notes
     -----
     Code that is right but uses its noise in another way is off here: `check_expectation` is for that. A row may be off
-    by what rounding does to the reference itself in the precision that was returned.
+    by what rounding does to the reference itself in the precision that was returned; of a vector, which comes from an
+    arithmetic of fifty digits, by its own tolerance (`refgrad vectors`).
 
     Examples
     --------
@@ -143,6 +90,33 @@ def check_pathwise(  # noqa: PLR0913
         raise ValueError(f"n needs to be a whole number of at least 1, but is {n!r}")
     form, stated = Form(None, wrt, loss), precision_of(precision)
     return judge(cases(estimator, problems, n=n, seed=seed), fn, block=block, precision=stated, form=form, seed=seed)
+
+
+def check_vectors(fn: Function, estimator: Estimator, family: str) -> Verdict | None:
+    """Compare a function of noise with the golden vectors of a reference and a family alone.
+
+    Parameters
+    ----------
+    fn, estimator
+        As in `check_pathwise`.
+    family : {"bernoulli", "categorical"}
+
+    Returns
+    -------
+    Verdict or None
+        None if there are no vectors for these settings.
+
+    Raises
+    ------
+    SamplerError, TypeError, ValueError
+        As in `check_pathwise`.
+    """
+    check_arguments(fn, estimator, None)
+    given = list(vectors_of(estimator, family))
+    if not given:
+        return None
+    verdict = judge(given, fn, block=None, precision=None, form=Form(), seed=0)
+    return replace(verdict, check="pathwise", sampler=getattr(fn, "__name__", type(fn).__name__))
 
 
 def assert_pathwise(
@@ -178,11 +152,12 @@ class _Compared:
     bound: Array
     ratio: Array  # (n, d)
     precision: float
+    off: str | None  # another value than the estimate that is off first
 
     @property
     def wrong(self) -> Array:
         """Whether each row is off: (n,)."""
-        return np.asarray(~(self.ratio <= 1).all(axis=1))
+        return np.asarray(~(self.ratio <= 1).all(axis=1) | (self.off is not None))
 
     @property
     def place(self) -> tuple[int, int]:
@@ -204,10 +179,11 @@ def judge(
         with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
             off = np.abs(rows.rows - case.expected)
             ratio = np.where(off == 0, 0.0, off / bound)
-        now = _Compared(case, rows.rows, bound, ratio, unit)
+        now = _Compared(case, rows.rows, bound, ratio, unit, case.off(rows.values, unit) if rows.values else None)
         total, problems = total + len(rows.rows), problems + 1
         if now.wrong.any():
-            return _verdict(now, "wrong", _what_is_off(now), len(rows.rows), seed)
+            causes = _causes(now, fn, form)
+            return _verdict(now, "wrong", _what_is_off(now), len(rows.rows), seed, causes)
         if closest is None or ratio.max() > closest.ratio.max():
             closest = now
     assert closest is not None
@@ -220,21 +196,38 @@ def _what_is_off(found: _Compared) -> str:
     bad = wrong_numbers(case.problem, case.noise, found.rows)
     if bad is not None:
         return bad
+    if isinstance(case, Vector):
+        flags = ", ".join(case.test["flags"][:1])
+        first = found.off or (
+            f"gradient {_index(found)} is {found.rows[row, component]:.9g}, not {case.expected[row, component]:.9g}; "
+            f"rounding explains {found.bound[row, component]:.1e}"
+        )
+        where = at(case.problem, case.noise[:, row])
+        return f"the golden vector {case.problem.name} ({flags}) is not met: {first}, at {where}"
     share = f"{found.wrong.sum():,} of {len(found.wrong):,} rows ({found.wrong.mean():.1%}) are not those of"
-    index = list(map(int, np.unravel_index(component, case.problem.q.event_shape)))
     return (
-        f"{share} {case.estimator!r}; the first at {at(case.problem, case.noise[:, row])}: component {index} is "
-        f"{found.rows[row, component]:.9g}, not {case.expected[row, component]:.9g}, and rounding explains "
+        f"{share} {case.estimator!r}; the first at {at(case.problem, case.noise[:, row])}: component {_index(found)} "
+        f"is {found.rows[row, component]:.9g}, not {case.expected[row, component]:.9g}, and rounding explains "
         f"{found.bound[row, component]:.1e}"
     )
 
 
-def _verdict(found: _Compared, outcome: str, reason: str, n: int, seed: int) -> Verdict:
+def _index(found: _Compared) -> list[int]:
+    """The component that is off, as Python indexes it."""
+    return list(map(int, np.unravel_index(found.place[1], found.case.problem.q.event_shape)))
+
+
+def _causes(found: _Compared, fn: Function, form: Form) -> tuple[str, ...]:
+    """Known mistakes that return the same rows; of a vector, the same on all vectors of the settings."""
+    case = found.case
+    if isinstance(case, Vector):
+        return case.causes(lambda problem, noise: Rows.of(fn, problem, noise, None, form).rows, found.precision)
+    return identify(found.rows, case.noise, case.expected, case.estimator, case.problem, found.precision)
+
+
+def _verdict(found: _Compared, outcome: str, reason: str, n: int, seed: int, causes: tuple[str, ...] = ()) -> Verdict:
     case, (row, component) = found.case, found.place
     shape = case.problem.q.event_shape
-    causes: tuple[str, ...] = ()
-    if outcome == "wrong":
-        causes = identify(found.rows, case.noise, case.expected, case.estimator, case.problem, found.precision)
     off = np.abs(found.rows[row] - case.expected[row])
     return Verdict(
         outcome=outcome,
@@ -256,25 +249,3 @@ def _verdict(found: _Compared, outcome: str, reason: str, n: int, seed: int) -> 
         high=(found.rows[row] + found.bound[row]).reshape(shape),
         counted="rows",
     )
-
-
-def _untied(estimator: Estimator, q: Distribution, n: int, rng: np.random.Generator) -> Array:
-    """Noise with no draw near an edge; whole rows are drawn again."""
-    noise = estimator.draw_noise(q, n, rng)
-    while (near := _near(estimator, q, noise)).any():
-        noise[:, near] = estimator.draw_noise(q, int(near.sum()), rng)
-    return noise
-
-
-def _near(estimator: Estimator, q: Distribution, noise: Array) -> Any:
-    """Rows in which some |logit + noise|, or the gap of the two best categories, is below the limit: (n,)."""
-    perturbed = q.logits + noise
-    if q.event_ndim == 1:
-        breaks = np.reshape(estimator.breaks(q), (-1, *q.event_shape))
-        gaps = np.abs(noise[..., None, :] - breaks).min(axis=-2)
-    elif q.event_shape[1] == 1:
-        return np.zeros(noise.shape[1], dtype=bool)
-    else:
-        two = np.sort(perturbed, axis=-1)[..., -2:]
-        gaps = two[..., 1] - two[..., 0]
-    return (gaps < TIE).any(axis=(0, -1))

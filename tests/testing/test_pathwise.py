@@ -7,8 +7,11 @@ from refgrad import Bernoulli, Categorical
 from refgrad.estimators import ConstantBaseline, GumbelSoftmax, Rebar, Reinforce
 from refgrad.objectives import Interacting
 from refgrad.testing import Problem, built_in, exact_problems, mistakes, pathwise
+from refgrad.testing._cases import TIE, Vector, vectors_of
 from refgrad.testing._rounding import FLOAT32
-from refgrad.testing.pathwise import TIE, Case, assert_pathwise, cases, check_pathwise
+from refgrad.testing.pathwise import Case, assert_pathwise, cases, check_pathwise, check_vectors
+from refgrad.testing.vectors import shipped
+from refgrad.testing.vectors._settings import made
 from testing import single
 
 
@@ -40,7 +43,9 @@ class TestRight:
     def test_every_estimator_is_itself_on_every_problem(self, estimator):
         verdict = check_pathwise(as_function(estimator), estimator, n=8)
         assert verdict.outcome == "right", str(verdict)
-        assert verdict.reason == f"all {verdict.n:,} rows of {verdict.n // 8} problems are those of {estimator!r}"
+        vectors = len(list(vectors_of(estimator)))
+        count = (verdict.n - vectors) // 8 + vectors
+        assert verdict.reason == f"all {verdict.n:,} rows of {count} problems are those of {estimator!r}"
         problems = [p for p in exact_problems() if p.family in estimator.claims.families]
         verdict = check_pathwise(as_function(estimator, np.float32), estimator, problems, n=8)
         assert verdict.outcome == "right", str(verdict)
@@ -191,3 +196,86 @@ class TestTheChecksBroken:
     def test_a_nan_is_off(self):
         verdict = check_pathwise(lambda p, n: np.nan * REBAR(p.q, p.f, n), REBAR, [PAIR], n=4)
         assert verdict.outcome == "wrong"
+
+
+class TestVectors:
+    """Golden vectors, where there are some for the settings: before any problem, and with every value on the way."""
+
+    def test_those_of_the_settings_come_first(self):
+        given = list(cases(Rebar(), n=2))
+        vectors = [case for case in given if isinstance(case, Vector)]
+        assert vectors == given[: len(vectors)]
+        assert len(vectors) == 27 + 29
+        assert {case.problem.family for case in vectors} == {"bernoulli", "categorical"}
+        assert not [case for case in cases(Rebar(0.3), n=2) if isinstance(case, Vector)]
+        assert not [case for case in cases(Rebar(), [PAIR], n=2) if isinstance(case, Vector)]
+
+    def test_a_class_of_the_same_name_has_none(self):
+        class Reinforce(Rebar):
+            pass
+
+        assert list(vectors_of(Reinforce())) == []
+
+    @pytest.mark.parametrize("name", ["relax-categorical", "nvil-bernoulli", "control-variate-categorical"])
+    def test_settings_with_arrays_have_theirs(self, name):
+        for group in shipped(name)["groups"]:
+            found = [case for case in vectors_of(made(group)) if case.group is group]
+            assert [case.test for case in found] == group["tests"]
+            for case in found:
+                own = made(group)(case.problem.q, case.problem.f, case.noise)
+                assert (np.abs(own.reshape(1, -1) - case.expected) <= case.bound(2.0**-52)).all()
+
+    def test_other_values_are_judged_too(self):
+        def values(problem, noise):
+            q, rebar = problem.q, Rebar()
+            z, fresh = q.sample(noise[0]), noise[1]
+            given = q.relax(q.noise_given(z, fresh), 0.5)
+            return {
+                "gradient": rebar(q, problem.f, noise),
+                "z": z,
+                "value": problem.f(z),
+                "score": q.score(z),
+                "relaxed_given_z": given,
+                "terms": {"value_score": q.expand(problem.f(z)) * q.score(z)},
+            }
+
+        assert assert_pathwise(values, Rebar(), n=4).outcome == "right"
+
+        def off(problem, noise):
+            found = values(problem, noise)
+            return found | {"score": 1.001 * found["score"], "relaxed_given_z": noise[1]}
+
+        verdict = check_pathwise(off, Rebar(), n=4)
+        assert verdict.outcome == "wrong"
+        assert verdict.reason.startswith("the golden vector rebar-bernoulli-1 (ordinary) is not met: score [0] is ")
+        assert verdict.n == 1
+
+    def test_a_value_of_a_name_that_there_is_not(self):
+        def values(problem, noise):
+            return {"gradient": Rebar()(problem.q, problem.f, noise), "soft": noise[0]}
+
+        with pytest.raises(ValueError, match=r"rebar-bernoulli-1 needs values of z, value, .*, but answers 'soft'"):
+            check_pathwise(values, Rebar())
+
+    def test_a_mapping_without_a_gradient(self):
+        with pytest.raises(ValueError, match="needs to return a gradient, but returned z, value"):
+            check_pathwise(lambda _, noise: {"z": noise, "value": noise}, Rebar())
+
+    @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16])
+    def test_a_mistake_is_named(self, dtype):
+        (mistake,) = [own for own in mistakes() if own.name == "rebar-no-slopes"]
+        slip = mistake.like(Rebar())
+        assert check_pathwise(as_function(Rebar(), dtype), Rebar(), n=4).outcome == "right"
+        verdict = check_pathwise(as_function(slip.estimator, dtype), Rebar())
+        assert verdict.reason.startswith("the golden vector rebar-bernoulli-")
+        assert ") is not met: gradient [0] is " in verdict.reason
+        assert verdict.causes[0].startswith(
+            "rebar-no-slopes: both slopes of the relaxed samples were left out (the same"
+        )
+
+    def test_vectors_alone(self):
+        right = check_vectors(as_function(Rebar()), Rebar(), "categorical")
+        assert (right.outcome, right.n, right.check, right.sampler) == ("right", 29, "pathwise", "estimate")
+        assert check_vectors(as_function(Rebar(0.3)), Rebar(0.3), "categorical") is None
+        verdict = check_vectors(lambda p, noise: 2 * Rebar()(p.q, p.f, noise), Rebar(), "bernoulli")
+        assert verdict.causes == ("2 times the gradient, in every test",)

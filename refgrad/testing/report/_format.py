@@ -9,7 +9,7 @@ import refgrad
 
 __all__ = ["begin", "schema"]
 
-COMMANDS = ("verify", "compare", "pytest")
+COMMANDS = ("verify", "compare", "vectors", "pytest")
 
 
 def begin(command: str) -> dict[str, Any]:
@@ -17,7 +17,7 @@ def begin(command: str) -> dict[str, Any]:
 
     Parameters
     ----------
-    command : {"verify", "compare", "pytest"}
+    command : {"verify", "compare", "vectors", "pytest"}
 
     Returns
     -------

@@ -35,8 +35,10 @@ def word(report: Mapping[str, Any]) -> str:
         failed = failed or bool(bad) or report["exit_status"] not in FINE
     elif "rows" in report:
         found = Counter({"wrong": _not_kept(report), "right": len(report["rows"])})
-    elif "comparison" in report:
+    elif "comparison" in report or "files" in report:
         found["right"] = 1
+    elif "judgements" in report:
+        found = Counter(judgement["outcome"] for judgement in report["judgements"])
     return next((name for name in ("wrong", "undecided") if found[name]), _otherwise(failed, found["right"]))
 
 
@@ -60,7 +62,19 @@ def sentence(report: Mapping[str, Any]) -> str:
     if "comparison" in report:
         many = _many(len(report["comparison"]["rows"]), "estimator")
         return f"Bias against variance of {many} on {report['comparison']['problem']}, computed exactly."
+    if "judgements" in report:
+        return _of_vectors(report["judgements"])
+    if "files" in report:
+        return f"{_many(len(report['files']), 'file')} of golden vectors."
     return _of_verdicts(counts_of(report), failed=bool(report.get("error")))
+
+
+def _of_vectors(judgements: list[Mapping[str, Any]]) -> str:
+    tests, files = sum(own["tests"] for own in judgements), _many(len(judgements), "file")
+    wrong = sum(own["outcome"] == "wrong" for own in judgements)
+    if wrong:
+        return f"Wrong in {wrong} of {files} of golden vectors."
+    return f"Right in all {tests:,} tests of {files} of golden vectors, within their tolerances."
 
 
 def _of_verdicts(found: Mapping[str, int], *, failed: bool) -> str:

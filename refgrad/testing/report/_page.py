@@ -74,6 +74,7 @@ def page(report: Mapping[str, Any]) -> str:
         places=_places(verdicts),
         verdicts=verdicts,
         rows=_tables.of_built_in(report["rows"]) if "rows" in report else None,
+        vectors=_tables.of_judgements(report["judgements"]) if "judgements" in report else None,
         comparison=_tables.of_comparison(report["comparison"]) if "comparison" in report else None,
     )
 
@@ -81,6 +82,8 @@ def page(report: Mapping[str, Any]) -> str:
 def _title(report: Mapping[str, Any], word: str) -> tuple[str, str]:
     if "comparison" in report:
         return "Compared", "="
+    if "files" in report:
+        return "Golden vectors", "="
     return WORDS[word]
 
 

@@ -1,4 +1,4 @@
-"""Tables of reports that have no verdicts: the built-in estimators, and a comparison."""
+"""Tables of reports that have no verdicts: the built-in estimators, a comparison, answers to vectors."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from refgrad.testing.report._words import component, number
 
-__all__ = ["of_built_in", "of_comparison"]
+__all__ = ["of_built_in", "of_comparison", "of_judgements"]
 
 
 def of_built_in(rows: list[Mapping[str, Any]]) -> list[dict[str, str]]:
@@ -55,4 +55,32 @@ def of_comparison(comparison: Mapping[str, Any]) -> list[dict[str, str]]:
         share = row.get("relative_bias")
         cells["relative_bias"] = f"{number(100 * share, 3)} %" if share is not None else number(None)
         table.append({"name": row["name"], "note": row["note"], "draws": str(row["draws"]), **cells})
+    return table
+
+
+def of_judgements(judgements: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """One row for each file of vectors; wrong ones first, with an example.
+
+    Parameters
+    ----------
+    judgements : list of dict
+        Of a report.
+
+    Returns
+    -------
+    list of dict
+    """
+    table = []
+    for own in sorted(judgements, key=lambda own: own["outcome"] != "wrong"):
+        off, left_out = len(own["failures"]), len(own["left_out"])
+        first = next((failure for failure in own["failures"] if failure["field"] == own["first_off"]), None)
+        row = {
+            "right": f"{own['tests'] - off - left_out:,}",
+            "off": f"{off:,}",
+            "left_out": f"{left_out:,}",
+            "used": f"{100 * own['used']:.3g} %" if own["used"] is not None else number(None),
+            "first_off": own["first_off"] or "",
+            "example": f"{first['id']}: {first['field']} {first['reason']}" if first else "",
+        }
+        table.append({name: own[name] for name in ("name", "outcome", "suggestions")} | row)
     return table

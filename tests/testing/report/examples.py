@@ -156,10 +156,27 @@ def hostile_tables():
     found["comparison"]["problem"] = HOSTILE
     found["comparison"]["rows"][0] |= {"name": HOSTILE}
     found["comparison"]["rows"][1] |= {"note": HOSTILE}
-    return built, found
+    return built, found, vectors(HOSTILE)
+
+
+def vectors(hostile=""):
+    """Answers to two files, one of which is wrong."""
+    right = {"name": "reinforce-bernoulli", "outcome": "right", "precision": "float64", "tests": 27, "left_out": []}
+    right |= {"failures": [], "first_off": None, "suggestions": [], "used": 0.125}
+    failure = {
+        "id": "rebar-bernoulli-1",
+        "flags": ["ordinary"],
+        "field": "slope",
+        "reason": f"[0] is 2, not 1{hostile}",
+    }
+    wrong = right | {"name": f"rebar-bernoulli{hostile}", "outcome": "wrong", "tests": 81, "used": None}
+    wrong |= {"failures": [failure], "first_off": "slope", "left_out": ["rebar-bernoulli-2"]}
+    wrong |= {"suggestions": [f"rebar-no-slope: the slope was left out{hostile}"]}
+    return begin("vectors") | {"judgements": [right, wrong], "exit_status": 1}
 
 
 REPORTS = {
+    "vectors": vectors,
     "every kind": whole,
     "right": lambda: verify("right", "expectation", "pathwise"),
     "undecided": lambda: verify("undecided", "no-samples", "right"),

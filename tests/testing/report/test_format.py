@@ -13,6 +13,7 @@ from refgrad.testing._quality import Quality
 from refgrad.testing.built_in import Row
 from refgrad.testing.comparison import Curve
 from refgrad.testing.report import begin, schema
+from refgrad.testing.vectors import Judgement
 
 DEFS = schema()["$defs"]
 
@@ -30,7 +31,7 @@ def test_each_schema_is_a_copy():
     assert schema()["$defs"] == DEFS
 
 
-@pytest.mark.parametrize("command", ["verify", "compare", "pytest"])
+@pytest.mark.parametrize("command", ["verify", "compare", "vectors", "pytest"])
 def test_a_report_begins(command):
     expected = {"format": "refgrad-report", "schema": 1, "version": refgrad.__version__, "command": command}
     assert begin(command) == expected
@@ -38,7 +39,7 @@ def test_a_report_begins(command):
 
 
 def test_no_other_command():
-    message = "a report needs the command verify, compare or pytest, but is of 'judge'"
+    message = "a report needs the command verify, compare, vectors or pytest, but is of 'judge'"
     with pytest.raises(ValueError, match=re.escape(message)):
         begin("judge")
 
@@ -50,6 +51,7 @@ def test_no_other_command():
         ("diagnosis", Diagnosis, set()),
         ("cause", Cause, set()),
         ("row", Row, {"bias"}),
+        ("judgement", Judgement, {"outcome", "first_off"}),
         ("curve", Curve, set()),
         ("quality", Quality, {"total_bias", "relative_bias", "standard_deviation", "rms", "ratio", "crossover"}),
     ],
@@ -77,7 +79,7 @@ def described(rule):
 
 def test_every_object_is_closed_and_every_field_described():
     found = dict(objects(schema()))
-    assert len(found) == 12
+    assert len(found) == 16
     for path, node in found.items():
         assert node["additionalProperties"] is False, path
         undescribed = [k for k, v in node["properties"].items() if "const" not in v and not described(v)]

@@ -18,6 +18,7 @@ from testing.report.examples import (
     hostile_tests,
     judged,
     of_pytest,
+    vectors,
     verify,
 )
 
@@ -164,9 +165,7 @@ def replaced_in(value, old, new):
 
 
 class TestHostileNames:
-    @pytest.mark.parametrize(
-        "report", [hostile, hostile_tests, lambda: hostile_tables()[0], lambda: hostile_tables()[1]]
-    )
+    @pytest.mark.parametrize("report", [hostile, hostile_tests, *(lambda i=i: hostile_tables()[i] for i in range(3))])
     def test_are_text(self, report):
         text = page(report())
         reader = Reader(text)
@@ -203,6 +202,7 @@ class TestTop:
             ("undecided", "? Undecided", "Undecided on 2 of 3 problems, and wrong on none. This is not a pass."),
             ("built-in", "✗ Wrong", "Built-in estimators against the exact answer, 2 rows: 1 claim does not hold."),
             ("comparison", "= Compared", "Bias against variance of 2 estimators on toy (bernoulli, D = 1), computed"),
+            ("vectors", "✗ Wrong", "Wrong in 1 of 2 files of golden vectors."),
             ("failed", "! Failed", "No verdict was reached."),
             ("pytest, nothing ran", "- Nothing judged", "0 tests with checks: none ran."),
             (
@@ -216,6 +216,21 @@ class TestTop:
         text = words(pages[name])
         assert heading in text
         assert sentence in text
+
+    def test_says_what_fits_answers_to_vectors(self, pages):
+        text = words(pages["vectors"])
+        for said in (
+            "rebar-bernoulli wrong 79 1 1 - slope reinforce-bernoulli right 27 0 0 12.5 %",
+            "rebar-bernoulli-1: slope [0] is 2, not 1 fits: rebar-no-slope: the slope was left out",
+        ):
+            assert said in text
+        (right, _) = vectors()["judgements"]
+        fine = vectors() | {"judgements": [right], "exit_status": 0}
+        assert "Right in all 27 tests of 1 file of golden vectors, within their tolerances." in words(page(fine))
+        listed = [{"name": "rebar-bernoulli", "estimator": "Rebar", "family": "bernoulli", "tests": 81}]
+        assert "= Golden vectors 1 file of golden vectors." in words(
+            page(begin("vectors") | {"files": listed, "exit_status": 0})
+        )
 
     def test_says_how_far_off_in_plain_words(self):
         text = words(page(verify("wrong")))

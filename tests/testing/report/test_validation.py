@@ -40,7 +40,7 @@ def changed(report, path, value):
         (["schema"], 2, "report.schema needs 1, but is 2"),
         (["schema"], ..., "report needs the field 'schema', but has format, version, command,"),
         (["format"], "other", 'report.format needs "refgrad-report", but is "other"'),
-        (["command"], "judge", 'report.command needs one of "verify", "compare", "pytest", but is "judge"'),
+        (["command"], "judge", 'report.command needs one of "verify", "compare", "vectors", "pytest", but is "judge"'),
         (["exit_status"], ..., "report needs the field 'exit_status', but has format, schema,"),
         (["exit_status"], -1, "report.exit_status needs at least 0, but is -1"),
         (["exit_status"], True, "report.exit_status needs a whole number, but is true"),
