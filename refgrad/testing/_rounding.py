@@ -173,6 +173,10 @@ class _Shaken:
         noise = self._moved(noise)
         return self._kept(super().relax(noise, temperature), (self._live + noise) / temperature)  # type: ignore[misc]
 
+    def relax_given(self, z: Any, v: Any, temperature: Any) -> Any:
+        """By way of the noise, as most programs go: it rounds more."""
+        return self.relax(self.noise_given(z, v), temperature)
+
 
 def _distribution(q: Distribution, shake: _Shake) -> Distribution:
     cls = type(type(q).__name__, (_Shaken, type(q)), {"shake": shake})

@@ -29,18 +29,22 @@ def flat(nested: Any) -> Vector:
 
 
 def scale(factor: Any, vector: Vector) -> Vector:
+    """A vector times a number."""
     return [factor * x for x in vector]
 
 
 def add(*vectors: Vector) -> Vector:
+    """Sum of vectors."""
     return [sum(column) for column in zip(*vectors, strict=True)]
 
 
 def sub(one: Vector, other: Vector) -> Vector:
+    """Difference of two vectors."""
     return [x - y for x, y in zip(one, other, strict=True)]
 
 
 def dot(one: Vector, other: Vector) -> Any:
+    """Inner product of two vectors."""
     return sum((x * y for x, y in zip(one, other, strict=True)), mpf(0))
 
 

@@ -13,12 +13,11 @@ from refgrad.testing.references import reference
 from refgrad.testing.references._distributions import distribution
 from refgrad.testing.references._numbers import numbers, sub
 from refgrad.testing.vectors._draw import Draw
-from refgrad.testing.vectors._flags import notes
+from refgrad.testing.vectors._flags import caught, notes
 from refgrad.testing.vectors._format import GENERATOR_VERSION, LICENSE
 from refgrad.testing.vectors._means import true_mean
 from refgrad.testing.vectors._problems import objectives
 from refgrad.testing.vectors._rule import DIGITS, Rule, axes, gauss, nodes
-from refgrad.testing.vectors._seen import seen
 from refgrad.testing.vectors._settings import estimator_class, made, stem
 from refgrad.testing.vectors._situations import RARE, RAREST, SATURATED
 from refgrad.testing.vectors._weighted import WeightedSum, doubtful
@@ -165,5 +164,5 @@ def _test(module: str, draw: Draw, group: dict[str, Any], flag: str) -> dict[str
         raise ArithmeticError(f"{draw.name} needs an error below {DECISIVE} of the mean, but it is {mp.nstr(error, 3)}")
     test["expected"] = {"mean": draw.event(list(map(_nearest, mean)))}
     test["atol"] = design.tolerance(error, mean)
-    test["flags"] = [flag, *seen(group, test)]
+    test["flags"] = [flag, *caught(group, test)]
     return test

@@ -21,7 +21,7 @@ from refgrad.testing.vectors._settings import estimator_class, made, stem
 from refgrad.testing.vectors._situations import SITUATIONS, Situation
 from refgrad.testing.vectors._tolerance import DIGITS, tolerance
 
-__all__ = ["generated"]
+__all__ = ["Inputs", "generated", "positive"]
 
 
 def generated(module: str, family: str) -> dict[str, Any]:
@@ -118,7 +118,7 @@ class Inputs:
     def tolerance(self) -> dict[str, float]:
         """The tolerance for each precision; the sizes of terms are those for positive coefficients."""
         with mp.workdps(DIGITS):
-            sizes = self.values(wire=_positive(self.group["objective"]))
+            sizes = self.values(wire=positive(self.group["objective"]))
         return tolerance(self.values, self.numbers(), sizes)
 
 
@@ -133,11 +133,12 @@ def _filled(value: Any, given: Vector) -> Any:
     return given.pop(0) if isinstance(value, float) else value
 
 
-def _positive(value: Any) -> Any:
+def positive(value: Any) -> Any:
+    """Parameters or an objective with every coefficient positive."""
     if isinstance(value, dict):
-        return {name: _positive(own) for name, own in value.items()}
+        return {name: positive(own) for name, own in value.items()}
     if isinstance(value, list):
-        return [_positive(own) for own in value]
+        return [positive(own) for own in value]
     return abs(value) if isinstance(value, float) else value
 
 

@@ -15,11 +15,11 @@ from refgrad.testing.vectors._rule import axes, free, products, steps
 
 __all__ = ["true_mean"]
 
-STEPS, SCALE = ("0.4", "0.28", "0.2", "0.14", "0.1"), 6  # they grow from |v| = SCALE on
+STEPS, SCALE = ("0.35", "0.25", "0.18", "0.125", "0.09"), 6  # they grow from |v| = SCALE on
 CLOSE = mpf(10) ** -11  # two rules may differ by: the error of the finer one, of 7/10 of the step, is its 10/7th power
 TRUTH = 50  # digits of the arithmetic
 TAIL = 40  # of a logistic, beyond what is rare
-FAINT = mpf(10) ** -20  # a weight that is left out, in units of the rarest probability
+FAINT = mpf(10) ** -22  # a weight that is left out, in units of the rarest probability
 
 
 def true_mean(module: str, group: dict[str, Any], logits: list[Any], claims: Any) -> Vector:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from refgrad.distributions._array import Array
-from refgrad.testing.vectors._flags import estimate, slipped
+from refgrad.testing.vectors._flags import answer_of, estimate, slipped
 from refgrad.testing.vectors._situations import SITUATIONS
 
 __all__ = ["suggested"]
@@ -35,10 +35,8 @@ def suggested(
     -------
     list of str
     """
-    pairs = [
-        (g, t) for g in document["groups"] for t in g["tests"] if t["id"] in answers and "gradient" in t["expected"]
-    ]
-    gradients = {test["id"]: _numbers(answers[test["id"]].get("gradient"), test) for _, test in pairs}
+    pairs = [(g, t) for g in document["groups"] for t in g["tests"] if t["id"] in answers]
+    gradients = {test["id"]: _numbers(answer_of(answers[test["id"]]), test) for _, test in pairs}
     known = [(g, t) for g, t in pairs if gradients[t["id"]] is not None]
     found = list(_mistakes(document, known, gradients, failures, precision)) if known else []
     if not found and known:
@@ -47,17 +45,17 @@ def suggested(
 
 
 def _numbers(value: Any, test: dict[str, Any]) -> Array | None:
-    """A gradient as an array, if it is one of finite numbers and of the right shape."""
+    """A gradient, or a mean, as an array, if it is one of finite numbers and of the right shape."""
     try:
         found = np.array(value, dtype=float)
     except (TypeError, ValueError):
         return None
-    return found if found.shape == np.shape(test["expected"]["gradient"]) and np.isfinite(found).all() else None
+    return found if found.shape == np.shape(answer_of(test["expected"])) and np.isfinite(found).all() else None
 
 
 def _mistakes(document: Any, known: Any, gradients: Any, failures: Any, precision: str) -> Iterator[str]:
     """Known mistakes that give these very answers, wherever they can be made."""
-    wrong = {id(group): slipped(group) for group in document["groups"]}
+    wrong = {id(g): slipped(g, mean="weights" in g["tests"][0]) for g in document["groups"]}
     made = [(wrong[id(group)], group, test) for group, test in known]
     found = []
     for name in dict.fromkeys(name for own, _, _ in made for name in own):
@@ -78,7 +76,7 @@ def _agreeing(places: Any, gradients: Any, precision: str) -> int:
         own = estimate(wrong, group, test)
         if own is None:
             continue
-        size = max(np.abs(np.array(test["expected"]["gradient"])).max(), SMALL)
+        size = max(np.abs(np.array(answer_of(test["expected"]))).max(), SMALL)
         limit = max(1.0, np.abs(own).max() / size) * test["atol"][precision]
         if not (np.abs(gradients[test["id"]] - own) <= limit).all():
             return 0
@@ -88,7 +86,7 @@ def _agreeing(places: Any, gradients: Any, precision: str) -> int:
 
 def _factor(known: Any, gradients: Any, precision: str) -> Iterator[str]:
     """A multiple of the gradient, the same in every test."""
-    exact = {test["id"]: np.array(test["expected"]["gradient"]) for _, test in known}
+    exact = {test["id"]: np.array(answer_of(test["expected"])) for _, test in known}
     largest = max(known, key=lambda pair: np.abs(exact[pair[1]["id"]]).max())[1]["id"]
     place = np.unravel_index(np.argmax(np.abs(exact[largest])), exact[largest].shape)
     factor = float(gradients[largest][place] / exact[largest][place]) if exact[largest][place] else 1.0

@@ -10,7 +10,7 @@ from mpmath import mp, mpf
 
 from refgrad.testing.references._numbers import Vector, add, flat, scale, sub
 
-__all__ = ["BITS", "DIGITS", "tolerance"]
+__all__ = ["BITS", "DIGITS", "tolerance", "ulp", "up"]
 
 BITS = {"float64": 53, "float32": 24}
 DIGITS, STEP = 60, mpf(10) ** -12
@@ -36,7 +36,6 @@ def tolerance(compute: Callable[[Vector], dict[str, Any]], inputs: Vector, sizes
         From `float64` and `float32` to the tolerance.
     """
     with mp.workdps(DIGITS):
-        moved = [mpf(0)] * len(_listed(compute(inputs)))
         slopes = []
         for i in range(len(inputs)):
             unit = [STEP * (i == j) for j in range(len(inputs))]
@@ -46,10 +45,10 @@ def tolerance(compute: Callable[[Vector], dict[str, Any]], inputs: Vector, sizes
         largest = max(abs(x) for x in _listed(sizes))
         found = {}
         for name, bits in BITS.items():
-            ulps = [_ulp(x, bits) for x in inputs]
-            moved = [sum(s * ulp for s, ulp in zip(column, ulps, strict=True)) for column in zip(*slopes, strict=True)]
+            units = [ulp(x, bits) for x in inputs]
+            moved = [sum(s * unit for s, unit in zip(own, units, strict=True)) for own in zip(*slopes, strict=True)]
             bound = FACTOR * (max(moved, default=mpf(0)) + mpf(2) ** (1 - bits) * (terms + largest))
-            found[name] = _up(bound)
+            found[name] = up(bound)
     return found
 
 
@@ -58,12 +57,12 @@ def _listed(values: dict[str, Any]) -> Vector:
     return [x for name, own in values.items() for x in (_listed(own) if name == "terms" else flat(own))]
 
 
-def _ulp(x: Any, bits: int) -> Any:
+def ulp(x: Any, bits: int) -> Any:
     """Distance of a number to the next larger one."""
     return mpf(2) ** (int(mp.floor(mp.log(abs(x), 2))) + 1 - bits) if x else mpf(0)
 
 
-def _up(x: Any) -> float:
+def up(x: Any) -> float:
     """Round up to a few digits, as a float prints them."""
     exponent = math.floor(mp.log10(x)) + 1 - PLACES
     return float(f"{int(mp.ceil(x / mpf(10) ** exponent))}e{exponent}")

@@ -10,9 +10,9 @@ from typing import Any
 from mpmath import mp, mpf
 
 from refgrad.testing.references._numbers import Vector, add, dot, flat, numbers, scale, sub
-from refgrad.testing.vectors._generate import Inputs, _positive
+from refgrad.testing.vectors._generate import Inputs, positive
 from refgrad.testing.vectors._rule import DIGITS
-from refgrad.testing.vectors._tolerance import BITS, FACTOR, _ulp, _up
+from refgrad.testing.vectors._tolerance import BITS, FACTOR, ulp, up
 
 __all__ = ["WeightedSum", "doubtful"]
 
@@ -79,7 +79,7 @@ class WeightedSum:
                 rounded = FACTOR * mpf(2) ** (1 - bits) * (moved + size + dot(self.weights, parts))
                 doubts = [_in_doubt(row, bits) for row in self.rows]
                 flipped = dot(self.weights, [2 * own * doubt for own, doubt in zip(terms, doubts, strict=True)])
-                found[name] = _up(error + rounded + flipped + added)
+                found[name] = up(error + rounded + flipped + added)
             return found
 
     def _sizes(self, row: Inputs) -> tuple[Any, Any]:
@@ -88,8 +88,8 @@ class WeightedSum:
         That is `z - probs`, a score, as `z + probs`; and of the derivative of a softmax, `y (slope - mean of slopes)`,
         one of the two.
         """
-        positive = self.group | {name: _positive(self.group[name]) for name in ("parameters", "objective")}
-        values = Inputs(self.module, positive, row.test).values()
+        group = self.group | {name: positive(self.group[name]) for name in ("parameters", "objective")}
+        values = Inputs(self.module, group, row.test).values()
         terms, parts = values["terms"], mpf(0)
         if "score" in values:
             factors = sum(_ratio(own, values["score"]) for name, own in terms.items() if name.endswith("_score"))
@@ -113,7 +113,7 @@ class WeightedSum:
             count = len(inputs)
             alone = [[int(i == j) for j in range(count)] for i in range(count)]
             for side in alone if few else [[chance.choice((-1, 1)) for _ in inputs]]:
-                step = [SMALL * s * _ulp(x, 1) for s, x in zip(side, inputs, strict=True)]
+                step = [SMALL * s * ulp(x, 1) for s, x in zip(side, inputs, strict=True)]
                 there = row.values(add(inputs, step))["gradient"]
                 sums = add(sums, [w * abs(x) / SMALL for x in sub(there, here)])
             factor = 1 if few else mp.sqrt(2 * count)
@@ -136,7 +136,7 @@ def doubtful(group: dict[str, Any], logits: Vector, noise: Vector, bits: int) ->
     for start in range(0, len(pairs), width):
         own = pairs[start : start + width]
         sums = sorted((x + e for x, e in own), reverse=True)
-        near = sum(_ulp(x, bits) + _ulp(e, bits) for x, e in own if x > mpf("-inf"))
+        near = sum(ulp(x, bits) + ulp(e, bits) for x, e in own if x > mpf("-inf"))
         if abs(sums[0] - sums[1] if width > 1 else sums[0]) <= FACTOR * near:
             return True
     return False

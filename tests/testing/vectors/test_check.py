@@ -79,6 +79,19 @@ class TestWrong:
             assert mistake.name in named, (mistake.name, judgement.suggestions)
         assert count >= 35
 
+    def test_mistakes_of_a_mean_are_named_too(self, tmp_path):
+        name = "designs/rebar-bernoulli"
+        wrong = {id(group): slipped(group, mean=True) for group in shipped(name)["groups"]}
+        slips = ("rebar-detached-noise-given-z", "rebar-no-slopes", "rebar-slopes-swapped")
+        for slip in slips:
+            (judgement,) = judged(tmp_path, by(name, lambda group, slip=slip: wrong[id(group)].get(slip)))
+            assert judgement.first_off == "mean"
+            assert slip in [text.split(":")[0] for text in judgement.suggestions]
+        content = right(name)
+        for answer in content["answers"]:
+            answer["mean"] = [2 * x for x in answer["mean"]]
+        assert judged(tmp_path, content)[0].suggestions == ("2 times the gradient, in every test",)
+
     def test_the_first_value_that_is_off(self, tmp_path):
         content = right(NAME)
         last = content["answers"][-1]

@@ -16,9 +16,8 @@ from refgrad.testing.mistakes import mistakes
 from refgrad.testing.references._distributions import distribution
 from refgrad.testing.vectors import _designs, _rule, _weighted, generate, load, names, schema, shipped
 from refgrad.testing.vectors._draw import Draw
-from refgrad.testing.vectors._flags import CLEAR
+from refgrad.testing.vectors._flags import CLEAR, estimate
 from refgrad.testing.vectors._format import resource
-from refgrad.testing.vectors._seen import weighted
 from refgrad.testing.vectors._settings import FAMILIES, distribution_of, made, modules, objective_of, stem
 
 FILES = [name.removeprefix("designs/") for name in names() if name.startswith("designs/")]
@@ -105,7 +104,7 @@ class TestFile:
 
     def test_the_weighted_sum_of_the_package_is_the_mean(self, name):
         for group, test in designs(name):
-            off = np.abs(weighted(made(group), group, test) - test["expected"]["mean"])
+            off = np.abs(estimate(made(group), group, test) - test["expected"]["mean"])
             assert off.max() <= test["atol"]["float64"] <= 2 * _designs.DECISIVE * largest(test), test["id"]
 
     def test_in_single_precision_too(self, name):
@@ -304,5 +303,5 @@ def test_a_flag_says_what_is_seen():
     group, test = designs("reinforce-bernoulli")[2]
     for mistake in mistakes("bernoulli"):
         if type(mistake.of) is type(made(group)) and mistake.estimator.draws == 1:
-            off = np.abs(weighted(mistake.like(made(group)).estimator, group, test) - test["expected"]["mean"]).max()
+            off = np.abs(estimate(mistake.like(made(group)).estimator, group, test) - test["expected"]["mean"]).max()
             assert (mistake.name in test["flags"]) == bool(off > CLEAR * test["atol"]["float32"])
