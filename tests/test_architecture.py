@@ -89,7 +89,7 @@ def test_the_list_of_estimators_is_the_folder():
 
 
 def test_the_oracle_never_calls_score_nor_the_noise_of_the_distributions():
-    called = re.compile(r"\.(score|noise_given|probs|log_prob|sample)\(|\bq\.probs\b")
+    called = re.compile(r"\.(score|noise_given|relax_given|probs|log_prob|sample)\(|\bq\.probs\b")
     assert called.search("weights = q.score(z)")
     assert called.search("p = q.probs")
     found = [p.name for p in (PACKAGE / "exact").glob("*.py") if called.search(p.read_text())]

@@ -12,8 +12,9 @@ import pytest
 
 FOLDER = Path(__file__).parent / "benchmarks"
 SCRIPTS = sorted(path.stem for path in FOLDER.glob("[!_]*.py"))
-OURS = ("cost", "false_alarms", "matrix")
+OURS = ("accuracy", "cost", "false_alarms", "matrix")
 CONTENT = {
+    "accuracy": ("seed", "goal", "regimes", "lines"),
     "cost": ("samples", "threads", "lines", "battery"),
     "detection": ("alpha", "seed", "lines"),
     "false_alarms": ("alpha", "seed", "groups", "total", "unshifted", "studentised"),

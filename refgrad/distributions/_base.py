@@ -90,6 +90,10 @@ class Distribution(ABC):
         """The relaxed z of some noise: (..., *event_shape)."""
 
     @abstractmethod
+    def relax_given(self, z: Any, v: Any, temperature: Any) -> Any:
+        """The relaxed z of the noise that yields z: (..., *event_shape)."""
+
+    @abstractmethod
     def relaxed_log_prob(self, relaxed: Any, temperature: Any) -> Any:
         """Log-density of a relaxed z: (...)."""
 

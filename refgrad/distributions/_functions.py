@@ -1,4 +1,4 @@
-"""The three functions that every formula in log space is made of, right to a few ulps and twice differentiable."""
+"""The functions that every formula in log space is made of, right to a few ulps and twice differentiable."""
 
 from functools import cache
 from typing import Any
@@ -28,33 +28,64 @@ def _traced_sigmoid() -> Any:
 
 def softplus(x: Any) -> Any:
     """`log(1 + exp(x))`, and so `-softplus(-x)` is the log of a sigmoid."""
-    return namespace(x).logaddexp(0.0, x)
+    return _traced_softplus()(x) if traced(x) else np.logaddexp(0.0, x)
+
+
+@cache
+def _traced_softplus() -> Any:
+    """The same function with a sigmoid as derivative: autograd's, `exp(x - softplus(x))`, loses the digits of x."""
+    from autograd.extend import defvjp, primitive  # noqa: PLC0415
+
+    function = primitive(softplus)
+    defvjp(function, lambda _, x: lambda g: g * sigmoid(x))
+    return function
+
+
+def log_complement(x: Any) -> Any:
+    """`log(1 - exp(-x))` for x > 0: on each side of log 2 the form in which nothing near 1 is rounded. Eq. 01.19."""
+    near = x < np.log(2)
+    return np.where(near, np.log(-np.expm1(-np.where(near, x, 1.0))), np.log1p(-np.exp(-np.where(near, 1.0, x))))
 
 
 def softmax(x: Any, keep: Any) -> Any:
     """Softmax over the last axis; exactly zero, with a zero derivative, where `keep` is false."""
     if traced(x):
-        return _traced_softmax()(x, keep)
+        return _traced_softmax()[0](x, keep)
     shift = np.max(x, axis=-1, keepdims=True, where=keep, initial=-np.inf)
     weights = np.exp(np.where(keep, x - shift, -np.inf))
     return weights / weights.sum(axis=-1, keepdims=True)
 
 
 @cache
-def _traced_softmax() -> Any:
-    """The same function with its derivative by hand: autograd's would subtract numbers that agree near a vertex."""
+def _traced_softmax() -> tuple[Any, Any]:
+    """The same function, and its slope by hand: autograd's subtracts numbers that agree near a vertex. Eq. 01.17."""
     from autograd.extend import defvjp, primitive  # noqa: PLC0415
 
     function = primitive(softmax)
-
-    def slope(y: Any, g: Any) -> Any:
-        xp = namespace(y, g)
-        largest = first_maximum(untraced(y))
-        rise = g - xp.sum(largest * g, axis=-1, keepdims=True)
-        return y * (rise - xp.sum(y * rise, axis=-1, keepdims=True))
-
+    slope = primitive(lambda y, g: y * centred(y, g))
     defvjp(function, lambda y, _x, _keep: lambda g: slope(y, g), None)
-    return function
+    defvjp(
+        slope,
+        lambda _, y, g: lambda again: centred(y, again) * centred(y, g),  # up to a constant, which a softmax ignores
+        lambda _, y, _g: lambda again: slope(y, again),
+    )
+    return function, slope
+
+
+def centred(y: Any, g: Any) -> Any:
+    """`g - sum(y * g)` over the last axis, where y sums to one. Eq. 01.17."""
+    xp, plain = namespace(y, g), untraced(y)
+    # Any constant may be taken off first: that of an entry near one, which leaves exactly nothing of it; else the mean.
+    heavy = plain > 0.5
+    rise = g - xp.sum(np.where(heavy.any(axis=-1, keepdims=True), heavy, plain) * g, axis=-1, keepdims=True)
+    return rise - xp.sum(y * rise, axis=-1, keepdims=True)
+
+
+def complement(probs: Any) -> Any:
+    """`1 - probs` where they sum to one over the last axis; of one above a half the sum of the others. Eq. 01.18."""
+    xp, heavy = namespace(probs), untraced(probs) > 0.5
+    others = xp.sum(xp.where(heavy, 0.0, probs), axis=-1, keepdims=True)
+    return heavy * others + xp.where(heavy, 0.0, 1 - probs)
 
 
 def log_softmax(x: Any, keep: Any) -> Any:
@@ -77,15 +108,29 @@ def _traced_log_softmax() -> Any:
     function = primitive(log_softmax)
 
     def slope(x: Any, keep: Any, g: Any) -> Any:
-        xp = namespace(x, g)
-        g = xp.where(keep, g, 0.0)
-        probs, largest = softmax(x, keep), first_maximum(np.where(keep, untraced(x), -np.inf))
-        own = xp.sum(largest * g, axis=-1, keepdims=True)
-        rest = xp.sum(xp.where(largest, 0.0, g), axis=-1, keepdims=True)
-        others = xp.sum(xp.where(largest, 0.0, probs), axis=-1, keepdims=True)
-        return xp.where(largest, own * others - probs * rest, g - probs * (own + rest))
+        xp, probs = namespace(x, g), softmax(x, keep)
+        g, heavy = xp.where(keep, g, 0.0), untraced(probs) > 0.5
+        total, rest = (xp.sum(own, axis=-1, keepdims=True) for own in (g, xp.where(heavy, 0.0, g)))
+        return xp.where(heavy, g * complement(probs) - probs * rest, g - probs * total)
 
     defvjp(function, lambda _, x, keep: lambda g: slope(x, keep, g), None)
+    return function
+
+
+def logaddexp(x: Any, y: Any) -> Any:
+    """`log(exp(x) + exp(y))`, with sigmoids of the difference as derivatives."""
+    if not traced(x, y):
+        return np.logaddexp(x, y)
+    zeros = np.zeros(np.broadcast_shapes(np.shape(x), np.shape(y)))
+    return _traced_logaddexp()(x + zeros, y + zeros)
+
+
+@cache
+def _traced_logaddexp() -> Any:
+    from autograd.extend import defvjp, primitive  # noqa: PLC0415
+
+    function = primitive(np.logaddexp)
+    defvjp(function, lambda _, x, y: lambda g: g * sigmoid(x - y), lambda _, x, y: lambda g: g * sigmoid(y - x))
     return function
 
 

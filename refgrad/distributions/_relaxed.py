@@ -6,7 +6,7 @@ import numpy as np
 
 from refgrad.distributions._array import Array, namespace, select, traced, untraced
 from refgrad.distributions._base import _first
-from refgrad.distributions._functions import first_maximum
+from refgrad.distributions._densities import binary_density, density_of_race
 
 LARGEST = 1e300  # a temperature whose product with a logarithm is still finite
 
@@ -18,16 +18,7 @@ def binary_concrete(logits: Any, relaxed: Any, temperature: Any) -> Any:
     _check(edge, logits, relaxed, temperature)
     xp = namespace(logits, relaxed, temperature)
     inside = xp.where(edge, 0.5, relaxed)
-    log_one, log_zero = xp.log(inside), xp.log1p(-inside)
-    noise = temperature * (log_one - log_zero) - logits
-    side = np.where(untraced(noise) > 0, 1.0, -1.0)
-    density = (
-        xp.log(temperature)
-        + side * logits
-        - (1 + side * temperature) * log_one
-        - (1 - side * temperature) * log_zero
-        - 2 * xp.log1p(xp.exp(-side * noise))
-    )  # Eq. 01.12
+    density = binary_density(logits, xp.log(inside), xp.log1p(-inside), temperature)
     if edge.any():
         density = np.where(edge, (2 * plain - 1) * logits if fixed == 1 else np.copysign(np.inf, 1 - fixed), density)
     return xp.sum(density, axis=-1)
@@ -43,19 +34,7 @@ def concrete(logits: Any, keep: Any, relaxed: Any, temperature: Any) -> Any:
     xp = namespace(logits, relaxed, temperature)
     logits = xp.where(keep, logits, 0.0)
     log_y = xp.log(select(keep & ~zero, relaxed, 1.0))
-    # The largest of `logits - temperature * log_y` leads; at a zero it is infinite.
-    largest = np.where(keep, untraced(logits) - fixed * untraced(log_y), -np.inf)
-    lead = first_maximum(np.where(zero, np.inf, largest))
-    rest, inside = keep & ~lead, ~zero.any(axis=-1, keepdims=True)
-    lead_logit, lead_log_y = (xp.sum(lead * x, axis=-1, keepdims=True) for x in (logits, log_y))
-    gap = xp.where(rest & inside, logits - lead_logit - temperature * (log_y - lead_log_y), -np.inf)
-    density = (
-        gammaln(kept)
-        + (kept - 1) * xp.log(temperature)
-        + xp.sum(xp.where(rest, logits - lead_logit - (1 + temperature) * log_y, 0.0), axis=-1)
-        + xp.where(kept > 1, temperature * (kept - 1) - 1, 0.0) * lead_log_y[..., 0]
-        - kept * xp.log1p(xp.sum(xp.exp(gap), axis=-1))
-    )  # Eq. 01.13
+    density = density_of_race(logits, log_y, temperature, keep, zero) + gammaln(kept)  # Eq. 01.13
     outside = (~keep & (plain != 0)).any(axis=(-2, -1))
     if zero.any():
         density = _limit(density, (zero & ~outside[..., None, None]).sum(axis=-1), kept, fixed)

@@ -9,7 +9,8 @@ import numpy as np
 
 from refgrad.distributions._array import Array, namespace, untraced
 from refgrad.distributions._base import Distribution, _first
-from refgrad.distributions._functions import sigmoid, softplus
+from refgrad.distributions._functions import log_complement, sigmoid, softplus
+from refgrad.distributions._given import depth_above, noise_above
 from refgrad.distributions._relaxed import binary_concrete
 
 __all__ = ["Bernoulli"]
@@ -155,7 +156,7 @@ class Bernoulli(Distribution):
         -------
         (..., D) ndarray of float64
             Noise with `sample(noise) == z`; distributed as the noise of a draw of z, given z. Differentiable, twice, in
-            the logits and in v. Eq. 01.6.
+            the logits and in v. Eq. 01.6 and 01.15.
 
         Raises
         ------
@@ -164,9 +165,7 @@ class Bernoulli(Distribution):
         """
         z, v = self._hard(z), self._event(v, "v")
         side = 2 * z - 1
-        logits, v = side * self.logits, side * v
-        noise = side * (softplus(v) + namespace(logits, v).logaddexp(-logits, -softplus(-v)))
-        return self._inside(z, noise)
+        return self._inside(z, side * noise_above(side * self.logits, side * v))
 
     def fresh_given(self, noise: Any) -> Array:
         """The fresh noise that `noise_given` turns into this noise.
@@ -186,7 +185,7 @@ class Bernoulli(Distribution):
         side = 2 * self.sample(noise) - 1
         # On the threshold itself v is infinite; the nearest noise inside the cell stands for it.
         depth = np.maximum(side * (logits + noise), np.spacing(np.abs(logits) + np.abs(noise)))
-        v: Array = side * (side * noise - softplus(-side * logits) + np.log(-np.expm1(-depth)))
+        v: Array = side * (side * noise - softplus(-side * logits) + log_complement(depth))
         return v
 
     def _inside(self, z: Array, noise: Any) -> Any:
@@ -217,6 +216,32 @@ class Bernoulli(Distribution):
             If the temperature is not positive and finite, or the last axis of the noise is not D.
         """
         return sigmoid((self.logits + self._event(noise, "noise")) / self._positive(temperature))
+
+    def relax_given(self, z: Any, v: Any, temperature: Any) -> Any:
+        """Binary Concrete of the noise that yields z: `relax(noise_given(z, v), temperature)`, and more of its digits.
+
+        Parameters
+        ----------
+        z : (..., D) array_like of float64
+            Zeros and ones.
+        v : (..., D) array_like of float64
+            Standard logistic noise.
+        temperature : float
+            Positive.
+
+        Returns
+        -------
+        (..., D) ndarray of float64
+            In [0, 1]. Differentiable, twice, in the logits, v and the temperature. Eq. 01.16.
+
+        Raises
+        ------
+        ValueError
+            As in `noise_given` and `relax`.
+        """
+        z, v = self._hard(z), self._event(v, "v")
+        side = 2 * z - 1
+        return sigmoid(side * depth_above(side * self.logits, side * v) / self._positive(temperature))
 
     def relaxed_log_prob(self, relaxed: Any, temperature: Any) -> Any:
         """Log-density of binary Concrete: of `relax(noise, temperature)` on (0, 1), in each variable.

@@ -9,7 +9,15 @@ import numpy as np
 
 from refgrad.distributions._array import Array, as_float, namespace, select, untraced
 from refgrad.distributions._base import Distribution, _first
-from refgrad.distributions._functions import first_maximum, log_softmax, softmax
+from refgrad.distributions._functions import (
+    complement,
+    first_maximum,
+    log_complement,
+    log_softmax,
+    logaddexp,
+    softmax,
+    softplus,
+)
 from refgrad.distributions._relaxed import concrete
 
 __all__ = ["Categorical"]
@@ -110,11 +118,7 @@ class Categorical(Distribution):
             rounds off. Eq. 01.3.
         """
         z, probs = self._event(z, "z"), self.probs
-        xp = namespace(probs)
-        largest = first_maximum(untraced(self.logits))
-        rest = xp.sum(xp.where(largest, 0.0, probs), axis=-1, keepdims=True)
-        others = largest * rest + xp.where(largest, 0.0, 1 - probs)
-        return z * others - (1 - z) * probs
+        return z * complement(probs) - (1 - z) * probs
 
     def support(self, start: int = 0, stop: int | None = None) -> Array:
         """Configurations `start` up to `stop` in lexicographic order, masked ones included.
@@ -189,15 +193,11 @@ class Categorical(Distribution):
         ValueError
             If a row of z is not one-hot or has probability zero, or the last axes are not (D, K).
         """
-        z, v = self._one_hot(z), self._event(v, "v")
-        won, keep = z == 1, self._keep(self.logits)
-        impossible = won & ~keep
-        if impossible.any():
-            raise ValueError(f"z needs a positive probability, but has a masked category at {_first(impossible)}")
-        xp = namespace(self.logits, v)
-        log_probs = self._log_probs
+        z, v = self._possible(z), self._event(v, "v")
+        keep, log_probs = self._keep(self.logits), self._log_probs
+        xp = namespace(log_probs, v)
         winner = xp.sum(z * v, axis=-1, keepdims=True)
-        others = -xp.logaddexp(log_probs - winner, -v)
+        others = -logaddexp(log_probs - winner, -v)
         noise = z * (v - xp.where(keep, log_probs, 0.0)) + (1 - z) * others
         return self._inside(z, noise)
 
@@ -218,10 +218,11 @@ class Categorical(Distribution):
         noise = untraced(self._event(noise, "noise"))
         z, keep = self.sample(noise), self._keep(self.logits)
         log_probs = np.where(keep, untraced(self._log_probs), 0.0)
-        winner = np.sum(z * (noise + log_probs), axis=-1, keepdims=True)
+        perturbed = np.where(keep, untraced(self.logits), 0.0) + noise
+        winner = np.sum(z * perturbed, axis=-1, keepdims=True)
         # In a tie v is infinite; the nearest noise inside the cell stands for it.
-        depth = np.maximum(winner - (noise + log_probs), np.spacing(np.abs(log_probs) + np.abs(noise)))
-        loser = noise - np.where(keep, np.log(-np.expm1(-depth)), 0.0)
+        depth = np.maximum(winner - perturbed, np.spacing(np.abs(perturbed - noise) + np.abs(noise)))
+        loser = noise - np.where(keep, log_complement(np.where(keep, depth, 1.0)), 0.0)
         v: Array = np.where(z == 1, noise + log_probs, loser)
         return v
 
@@ -268,6 +269,35 @@ class Categorical(Distribution):
         perturbed = xp.where(keep, self.logits, 0.0) + self._event(noise, "noise")
         return softmax(perturbed / self._positive(temperature), keep)
 
+    def relax_given(self, z: Any, v: Any, temperature: Any) -> Any:
+        """Gumbel-Softmax of the noise that yields z: `relax(noise_given(z, v), temperature)`, and more of its digits.
+
+        Parameters
+        ----------
+        z : (..., D, K) array_like of float64
+            One-hot rows.
+        v : (..., D, K) array_like of float64
+            Standard Gumbel noise.
+        temperature : float
+            Positive.
+
+        Returns
+        -------
+        (..., D, K) ndarray of float64
+            Rows in the simplex. Differentiable, twice, in the logits, v and the temperature. Eq. 01.16.
+
+        Raises
+        ------
+        ValueError
+            As in `noise_given` and `relax`.
+        """
+        z, v = self._possible(z), self._event(v, "v")
+        keep = self._keep(self.logits)
+        xp = namespace(self.logits, v)
+        log_probs = xp.where(keep, self._log_probs, 0.0)
+        depth = (1 - z) * softplus(xp.sum(z * v, axis=-1, keepdims=True) - v - log_probs)
+        return softmax(-depth / self._positive(temperature), keep)
+
     def relaxed_log_prob(self, relaxed: Any, temperature: Any) -> Any:
         """Log-density of Concrete: of `relax(noise, temperature)` in the simplex of each variable.
 
@@ -310,6 +340,14 @@ class Categorical(Distribution):
             raise ValueError(
                 f"relaxed needs rows that sum to 1, but the row at {_first(wrong)} sums to {total[wrong][0]}"
             )
+
+    def _possible(self, z: Any) -> Array:
+        """Convert a z, whose rows must be one-hot and not masked."""
+        z = self._one_hot(z)
+        impossible = (z == 1) & ~self._keep(self.logits)
+        if impossible.any():
+            raise ValueError(f"z needs a positive probability, but has a masked category at {_first(impossible)}")
+        return z
 
     def _one_hot(self, z: Any) -> Array:
         """Convert a z, whose rows must be one-hot."""

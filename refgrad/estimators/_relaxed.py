@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from refgrad.distributions import Distribution
-from refgrad.distributions._array import Array
+from refgrad.distributions._array import Array, untraced
 from refgrad.estimators._base import Estimator, keep_number, keep_temperature
 from refgrad.estimators._derivatives import pathwise
 from refgrad.estimators._learning import Adam
@@ -44,10 +44,11 @@ def control_paths(
         return control_variate(own.relax(noise_z, temperature))  # Eq. 08.2
 
     def relaxed_given_z(own: Distribution) -> Any:
-        return control_variate(own.relax(own.noise_given(z, fresh), temperature))  # Eq. 08.3
+        return control_variate(own.relax_given(z, fresh, temperature))  # Eq. 08.3, Eq. 01.16
 
     def relaxed_by_noise(own: Distribution) -> Any:
-        return control_variate(q.relax(own.noise_given(z, fresh), temperature))  # Eq. 08.7
+        moved = own.noise_given(z, fresh)
+        return control_variate(q.relax(noise_z + (moved - untraced(moved)), temperature))  # Eq. 08.7
 
     if coupled:  # the same point on both paths: what they share is left out, not subtracted
         value_z, slope_z = pathwise(relaxed_by_noise, q, noise_z)

@@ -17,16 +17,12 @@ from refgrad.distributions._array import Array
 
 @dataclass(frozen=True)
 class Factor:
-    """One variable: its possible values (count, *tail), their logs of probability, and the columns they stand in."""
+    """One variable: its possible values (count, *tail), their probabilities and logs, and the columns they stand in."""
 
     values: Array
+    probs: Array
     log_probs: Array
     columns: np.ndarray[Any, np.dtype[np.int64]]
-
-    @property
-    def probs(self) -> Array:
-        """Probabilities of the values."""
-        return np.exp(self.log_probs)
 
     def __len__(self) -> int:
         return len(self.values)
@@ -40,16 +36,17 @@ def factors(q: Distribution) -> list[Factor]:
     ValueError
         If q has a batch.
     """
-    from scipy.special import log_expit, log_softmax  # noqa: PLC0415  (loaded when needed)
+    from scipy.special import expit, log_expit, log_softmax, softmax  # noqa: PLC0415  (loaded when needed)
 
     if q.batch_shape:
         raise ValueError(f"the oracle needs one row of logits, but the batch shape is {q.batch_shape}")
     if q.event_ndim == 1:
-        pairs = zip(log_expit(-q.logits), log_expit(q.logits), strict=True)
-        return [Factor(np.array([0.0, 1.0]), np.array(pair), np.array([0, 1])) for pair in pairs]
-    columns = [np.flatnonzero(row > -np.inf) for row in q.logits]
+        bits, columns = np.array([0.0, 1.0]), np.array([0, 1])
+        pairs = np.stack([-q.logits, q.logits], axis=1)
+        return [Factor(bits, expit(pair), log_expit(pair), columns) for pair in pairs]
+    kept = [np.flatnonzero(row > -np.inf) for row in q.logits]
     eye = np.eye(q.event_shape[1])
-    return [Factor(eye[k], log_softmax(row[k]), k) for row, k in zip(q.logits, columns, strict=True)]
+    return [Factor(eye[k], softmax(row[k]), log_softmax(row[k]), k) for row, k in zip(q.logits, kept, strict=True)]
 
 
 def count(parts: Sequence[Factor]) -> int:

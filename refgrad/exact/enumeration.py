@@ -199,7 +199,7 @@ def _given_one(table: Array, parts: Sequence[Factor]) -> list[Array]:
 
 
 def _softmax_slope(probs: Array, mean: Array) -> Array:
-    """`p_k (m_k - sum_j p_j m_j)`, measured from the likeliest value so that no digits are lost, Eq. 00.3."""
-    largest = np.argmax(probs)
-    rise = mean - mean[largest]
+    """`p_k (m_k - sum_j p_j m_j)`, measured from a value that is near certain, or from the mean, Eq. 00.3."""
+    heavy = probs > 0.5
+    rise = mean - (heavy if heavy.any() else probs) @ mean
     return probs * (rise - probs @ rise)

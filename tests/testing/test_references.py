@@ -101,6 +101,13 @@ class TestNumbers:
         assert seen[-1] >= 600
         assert settled(lambda: {"x": [mpf(0), 0]})["x"] == [0, 0]
 
+    def test_two_precisions_that_are_blind_alike_do_not_agree(self):
+        """At logit 699 neither 150 nor 300 digits see what one less a probability is."""
+        q = Bernoulli([mpf(699)], (1,))
+        noise = settled(lambda: {"x": q.fresh_given(q.noise_given([0], [mpf(1)]))})["x"][0]
+        with mp.workdps(60):
+            assert close(noise, 1)
+
     def test_what_never_settles_is_an_error(self, monkeypatch):
         monkeypatch.setattr(_numbers, "LADDER", (50, 100))
         with pytest.raises(ArithmeticError, match="50 digits need an arithmetic of more than 100"):
