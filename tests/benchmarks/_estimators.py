@@ -14,6 +14,7 @@ from refgrad.testing.references import reference
 from refgrad.testing.references._distributions import distribution
 from refgrad.testing.references._numbers import flat, scale, sub
 from refgrad.testing.references._objectives import quadratic
+from refgrad.testing.vectors._settings import Mean
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,23 @@ class Sampled:
     draws: int = 1
 
 
+_NVIL: Mapping[str, Any] = {
+    "features": [0.3, -1.1],
+    "baseline": {"kind": "quadratic", "constant": 0.4, "linear": [0.7, -0.2], "matrix": [[0.0, 0.0], [0.0, 0.0]]},
+    "centred": True,
+    "normalised": True,
+}
+
+
+def _nvil(*, features: Any, baseline: Mapping[str, Any], **settings: Any) -> Estimator:
+    learned = estimators.Linear([*baseline["linear"], baseline["constant"]])
+    return estimators.Nvil(features, learned, **settings)
+
+
+def _control_variate(control_variate: Quadratic, coefficient: float) -> Estimator:
+    return estimators.ControlVariate(control_variate, Mean(control_variate), coefficient)
+
+
 def sampled() -> list[Sampled]:
     """Every estimator."""
     relaxed = {"temperature": 0.5, "coefficient": 0.75}
@@ -41,6 +59,8 @@ def sampled() -> list[Sampled]:
             "moving_average_baseline",
             {"average": 0.3, "decay": 0.9},
         ),
+        Sampled("Nvil", _nvil, "nvil", {"average": 0.3, "variance": 2.1, "decay": 0.9}, _NVIL),
+        Sampled("ControlVariate", _control_variate, "control_variate", {"coefficient": 0.75}, control=True),
         Sampled("MeanSubstitution", estimators.MeanSubstitution, "mean_substitution", draws=0),
         Sampled("GumbelSoftmax", estimators.GumbelSoftmax, "gumbel_softmax", {"temperature": 0.5}),
         Sampled("MuProp, order 1", estimators.MuProp, "mu_prop", {}, {"order": 1}),
