@@ -1,11 +1,13 @@
 """`refgrad vectors`: golden vectors for implementations in any language, and the judgement of their answers."""
 
 import argparse
+import json
 from pathlib import Path
 from typing import Any
 
 from refgrad.cli._output import RIGHT, WRONG, bar, print_table
 from refgrad.cli._report import add_files
+from refgrad.testing.adapters._printable import printable
 from refgrad.testing.loading import LoadError
 from refgrad.testing.vectors import check_answers, names, shipped, write
 from refgrad.testing.vectors._settings import FAMILIES, modules, stem
@@ -41,7 +43,7 @@ def add_to(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--out", type=Path, metavar="DIR", help="write the files to this folder")
+    what.add_argument("--out", type=_folder, metavar="DIR", help="write the files to this folder")
     what.add_argument("--check", type=Path, metavar="ANSWERS", help="judge answers, a JSON file")
     parser.add_argument("--estimator", metavar="NAME", help="only its files, with --out or alone")
     parser.add_argument("--family", choices=["bernoulli", "categorical"], help="only files of this family")
@@ -51,12 +53,21 @@ def add_to(commands: Any) -> None:
     parser.set_defaults(run=_vectors)
 
 
+def _folder(text: str) -> Path:
+    if not text:
+        raise argparse.ArgumentTypeError("needs the name of a folder, but it is empty")
+    return Path(text)
+
+
 def _vectors(options: argparse.Namespace, report: dict[str, Any]) -> int:
     """Fill the report, and return the exit status."""
     for name, needs in (("anew", "out"), ("against", "check")):
         if getattr(options, name) and getattr(options, needs) is None:
             raise LoadError(f"--{name} needs --{needs}")
     if options.check is not None:
+        for path in (options.json, options.html):
+            if path is not None and path.resolve() == options.check.resolve():
+                raise LoadError(f"{path} holds the answers: the report needs another file")
         for name in ("estimator", "family"):
             if getattr(options, name):
                 raise LoadError(f"--{name} goes with --out: the answers name the files that they are for")
@@ -65,6 +76,7 @@ def _vectors(options: argparse.Namespace, report: dict[str, Any]) -> int:
     if options.out is None:
         return _list(chosen, report)
     written = [path for name in bar(chosen, "vectors") for path in write(options.out, [name], anew=options.anew)]
+    report["files"] = [_described(name, json.loads((options.out / f"{name}.json").read_text())) for name in chosen]
     count = len(set(written))
     print(f"wrote {count} files to {options.out}; README.md says how to use them")
     return RIGHT
@@ -84,14 +96,14 @@ def _chosen(options: argparse.Namespace) -> list[str]:
 
 
 def _list(chosen: list[str], report: dict[str, Any]) -> int:
-    rows = []
-    for name in chosen:
-        own = shipped(name)
-        group = own["groups"][0]
-        rows.append([name, group["estimator"], group["family"], str(own["number_of_tests"])])
-    report["files"] = [{"name": name, "estimator": e, "family": f, "tests": int(n)} for name, e, f, n in rows]
-    print_table(["file", "estimator", "family", "tests"], rows)
+    report["files"] = [_described(name, shipped(name)) for name in chosen]
+    print_table(["file", "estimator", "family", "tests"], [list(map(str, own.values())) for own in report["files"]])
     return RIGHT
+
+
+def _described(name: str, own: dict[str, Any]) -> dict[str, Any]:
+    group = own["groups"][0]
+    return {"name": name, "estimator": group["estimator"], "family": group["family"], "tests": own["number_of_tests"]}
 
 
 def _check(options: argparse.Namespace, report: dict[str, Any]) -> int:
@@ -104,5 +116,6 @@ def _check(options: argparse.Namespace, report: dict[str, Any]) -> int:
         print(judgement)
     wrong = sum(judgement.outcome == "wrong" for judgement in found)
     tests = sum(judgement.tests for judgement in found)
-    print(f"\n{tests:,} tests in {len(found)} files; {f'{wrong} files are wrong' if wrong else 'all right'}")
+    who = f"{printable(found[0].implementation)}: " if found[0].implementation else ""
+    print(f"\n{who}{tests:,} tests in {len(found)} files; {f'{wrong} files are wrong' if wrong else 'all right'}")
     return WRONG if wrong else RIGHT

@@ -36,7 +36,7 @@ class Case:
         """Largest deviation of a correct row in a precision: (n, d)."""
         return rounding(self.estimator, self.problem.q, self.problem.f, self.noise, precision)
 
-    def off(self, values: Mapping[str, Any], precision: float) -> str | None:  # noqa: ARG002
+    def off(self, values: Mapping[str, Array], precision: float) -> str | None:  # noqa: ARG002
         """What is off among other values than the estimate: here nothing, since nothing is known of them."""
         return None
 
@@ -52,8 +52,13 @@ class Vector(Case):
     def bound(self, precision: float) -> Array:
         return np.full(self.expected.shape, _atol(self.test, precision))
 
-    def off(self, values: Mapping[str, Any], precision: float) -> str | None:
-        failure, _ = compared(self._within(precision), plain(values), "float64")
+    def off(self, values: Mapping[str, Array], precision: float) -> str | None:
+        answer: dict[str, Any] = {"terms": {}}
+        for name, value in values.items():
+            first, _, term = name.partition(".")
+            row = (value[0] if value.ndim and len(value) == 1 else value).tolist()
+            answer |= {first: row} if not term else {"terms": answer["terms"] | {term: row}}
+        failure, _ = compared(self._within(precision), answer, "float64")
         return None if failure is None else f"{failure.field} {failure.reason}"
 
     def _within(self, precision: float) -> dict[str, Any]:
@@ -78,18 +83,6 @@ def _atol(test: Mapping[str, Any], precision: float) -> float:
     if precision <= FLOAT64:
         return float(test["atol"]["float64"])
     return float(test["atol"]["float32"]) * max(1.0, precision / FLOAT32)
-
-
-def plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of one row, as JSON has them."""
-
-    def row(value: Any) -> Any:
-        if isinstance(value, Mapping):
-            return {name: row(own) for name, own in value.items()}
-        array = np.asarray(value.cpu() if hasattr(value, "cpu") else value)
-        return (array[0] if array.ndim and len(array) == 1 else array).tolist()
-
-    return {name: row(value) for name, value in values.items()}
 
 
 def vectors_of(estimator: Estimator, family: str | None = None) -> Iterator[Vector]:

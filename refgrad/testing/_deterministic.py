@@ -11,7 +11,7 @@ import numpy as np
 from refgrad.distributions._array import Array
 from refgrad.estimators import Estimator
 from refgrad.testing._rounding import FLOAT64, rounding
-from refgrad.testing._sampler import Form, SamplerError, read
+from refgrad.testing._sampler import Form, SamplerError, read, real
 from refgrad.testing.mistakes import Mistake, mistakes
 from refgrad.testing.problem import Problem
 
@@ -28,7 +28,7 @@ class Rows:
 
     rows: Array
     precision: float
-    values: Mapping[str, Any]
+    values: dict[str, Array]  # a term of the sum is `terms.name`
 
     @classmethod
     def of(cls, fn: Function, problem: Problem, noise: Array, block: int | None, form: Form) -> Rows:
@@ -44,7 +44,7 @@ class Rows:
         name = getattr(fn, "__name__", type(fn).__name__)
         n, event = noise.shape[1], problem.q.event_shape
         found, precision = [], FLOAT64
-        values: Mapping[str, Any] = {}
+        values: dict[str, Array] = {}
         for start in range(0, n, block or n):
             part = noise[:, start : start + (block or n)].copy()
             where = f"{name}({problem}, noise of shape {part.shape})"
@@ -56,7 +56,8 @@ class Rows:
                 if "gradient" not in returned:
                     names = ", ".join(map(str, returned)) or "nothing"
                     raise ValueError(f"{where} needs to return a gradient, but returned {names}")
-                values, returned = returned, returned["gradient"]
+                values, coarsest = _others(returned, where)
+                precision, returned = max(precision, coarsest), returned["gradient"]
             what = f"one estimate of the gradient for each of {part.shape[1]} repetitions"
             hints = {
                 part.shape: "; the axis of the draws is not one of the repetitions",
@@ -68,6 +69,21 @@ class Rows:
         # A value that is not finite stays one: it is counted.
         with np.errstate(invalid="ignore", over="ignore"):
             return cls(form.in_logits(problem, np.concatenate(found)).reshape(n, -1), precision, values)
+
+
+def _others(returned: Mapping[str, Any], where: str) -> tuple[dict[str, Array], float]:
+    """Other values than the gradient, by name, and the coarsest of their precisions."""
+    values, precision = {}, FLOAT64
+    for name, value in returned.items():
+        if name == "gradient":
+            continue
+        if name == "terms" and not isinstance(value, Mapping):
+            raise TypeError(f"{where} needs to return terms by name, but returned {type(value).__name__}")
+        named = {f"terms.{own}": x for own, x in value.items()} if name == "terms" else {name: value}
+        for own, x in named.items():
+            values[own], coarse = real(x, f"{where}, {own},")
+            precision = max(precision, coarse)
+    return values, precision
 
 
 def check_arguments(fn: Any, estimator: Any, block: int | None) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from refgrad.distributions._array import Array
 from refgrad.testing.problem import Problem
 
-__all__ = ["Batch", "Form", "Sampler", "SamplerError", "Source", "read"]
+__all__ = ["Batch", "Form", "Sampler", "SamplerError", "Source", "read", "real"]
 
 Sampler = Callable[[Problem, int, "np.random.Generator"], Any]
 
@@ -193,6 +193,21 @@ def read(
     TypeError, ValueError
         If these are no real numbers, or of another shape; a known shape adds its hint.
     """
+    estimates, precision = real(returned, where)
+    if estimates.shape != shape:
+        hint = (hints or {}).get(estimates.shape, "")
+        raise ValueError(f"{where} needs to return shape {shape}, {what}, but returned shape {estimates.shape}{hint}")
+    return estimates, precision
+
+
+def real(returned: Any, where: str) -> tuple[Array, float]:
+    """Convert what a call returned to float64, of whatever shape; tell also the precision that it came in.
+
+    Raises
+    ------
+    TypeError
+        If these are no real numbers.
+    """
     if returned is None:
         raise TypeError(f"{where} needs to return numbers, but returned None: is a return missing?")
     if isinstance(returned, np.ma.MaskedArray):
@@ -209,9 +224,6 @@ def read(
     if estimates.dtype.kind not in "buif":
         kind = f"dtype {estimates.dtype}" if estimates.dtype != object else f"a {type(returned).__name__} of objects"
         raise TypeError(f"{where} needs to return real numbers, but returned {kind}")
-    if estimates.shape != shape:
-        hint = (hints or {}).get(estimates.shape, "")
-        raise ValueError(f"{where} needs to return shape {shape}, {what}, but returned shape {estimates.shape}{hint}")
     precision = np.finfo(estimates.dtype).eps if estimates.dtype.kind == "f" else np.finfo(float).eps
     return np.array(estimates, dtype=np.float64, order="C"), float(precision)
 

@@ -19,6 +19,8 @@ from refgrad.testing.verdict import Verdict
 
 __all__ = ["Case", "assert_pathwise", "cases", "check_pathwise", "check_vectors"]
 
+UNSEEN = "other values than the gradient are compared on golden vectors alone, and there were none for these settings"
+
 
 @judged
 def check_pathwise(  # noqa: PLR0913
@@ -171,7 +173,7 @@ def judge(
     given: Iterable[Case], fn: Function, *, block: int | None, precision: float | None, form: Form, seed: int
 ) -> Verdict:
     """Compare the rows of every case, and stop at the first that is off."""
-    closest, total, problems = None, 0, 0
+    closest, total, problems, seen, unseen = None, 0, 0, False, False
     for case in given:
         rows = Rows.of(fn, case.problem, case.noise, block, form)
         unit = precision or rows.precision
@@ -179,7 +181,11 @@ def judge(
         with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
             off = np.abs(rows.rows - case.expected)
             ratio = np.where(off == 0, 0.0, off / bound)
-        now = _Compared(case, rows.rows, bound, ratio, unit, case.off(rows.values, unit) if rows.values else None)
+        gradient = rows.rows.reshape(-1, *case.problem.q.event_shape)
+        other = case.off(rows.values | {"gradient": gradient}, unit) if rows.values else None
+        now = _Compared(case, rows.rows, bound, ratio, unit, other)
+        unseen = unseen or bool(rows.values)
+        seen = seen or isinstance(case, Vector)
         total, problems = total + len(rows.rows), problems + 1
         if now.wrong.any():
             causes = _causes(now, fn, form)
@@ -188,7 +194,8 @@ def judge(
             closest = now
     assert closest is not None
     reason = f"all {total:,} rows of {problems} problems are those of {closest.case.estimator!r}"
-    return _verdict(closest, "right", reason, total, seed)
+    verdict = _verdict(closest, "right", reason, total, seed)
+    return replace(verdict, notes=(*verdict.notes, UNSEEN)) if unseen and not seen else verdict
 
 
 def _what_is_off(found: _Compared) -> str:

@@ -69,8 +69,12 @@ class TestCheck:
         path = written(folder, right("rebar-bernoulli", "designs/rebar-bernoulli"))
         assert run("--check", path, "--json", "report.json") == 0
         first, second, _, last = capsys.readouterr().out.splitlines()
-        assert first == "right: rebar-bernoulli, 81 of 81 tests right in float64, largest error 0% of its tolerance"
+        assert (
+            first
+            == "right: rebar-bernoulli, 81 of 81 tests right in float64, largest error 0% of its tolerance; 15 values"
+        )
         assert second.startswith("right: designs/rebar-bernoulli, ")
+        assert last.startswith("a test: ")
         assert last.endswith(" tests in 2 files; all right")
         found = read("report.json")
         assert found["exit_status"] == 0
@@ -131,6 +135,7 @@ class TestMessages:
             (["--estimator", "Arm"], "--estimator needs one of ConstantBaseline, "),
             (["--check", "none.json"], "cannot read none.json: No such file or directory"),
             (["--check", "none.json", "--estimator", "Rebar"], "--estimator goes with --out"),
+            (["--check", "answers.json", "--json", "answers.json"], "answers.json holds the answers: the report needs"),
             (["--json", "x.txt"], "--json needs a file that ends with .json, but is x.txt"),
         ],
     )
@@ -147,6 +152,12 @@ class TestMessages:
         assert run("--check", written(folder, "{"), "--json", "report.json") == 2
         assert "answers.json needs to be JSON, but at line 1: " in capsys.readouterr().err
         assert "needs to be JSON" in json.loads((folder / "report.json").read_text())["error"]
+
+    def test_a_folder_without_a_name(self, capsys):
+        with pytest.raises(SystemExit) as ended:
+            run("--out", "")
+        assert ended.value.code == 2
+        assert "needs the name of a folder, but it is empty" in capsys.readouterr().err
 
     def test_help(self, capsys):
         with pytest.raises(SystemExit):

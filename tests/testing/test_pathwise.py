@@ -257,6 +257,41 @@ class TestVectors:
         with pytest.raises(ValueError, match=r"rebar-bernoulli-1 needs values of z, value, .*, but answers 'soft'"):
             check_pathwise(values, Rebar())
 
+    def test_the_form_is_that_of_the_gradient(self):
+        def loss(problem, noise):
+            return {"gradient": -Rebar()(problem.q, problem.f, noise), "z": problem.q.sample(noise[0])}
+
+        assert check_pathwise(loss, Rebar(), n=2, loss=True).outcome == "right"
+
+    def test_values_are_read_as_the_gradient_is(self):
+        def values(problem, noise, **others):
+            return {"gradient": Rebar()(problem.q, problem.f, noise), **others}
+
+        for other, message in (
+            ({"z": None}, r", z, needs to return numbers, but returned None"),
+            ({"terms": None}, "needs to return terms by name, but returned NoneType"),
+            ({"z": [[1.0], [1.0, 2.0]]}, ", z, needs to return real numbers"),
+        ):
+            with pytest.raises(TypeError, match=message):
+                check_pathwise(lambda p, noise, other=other: values(p, noise, **other), Rebar())
+
+    def test_boolean_samples_and_single_precision_on_the_way(self):
+        def values(problem, noise):
+            q = problem.q
+            z = q.sample(noise[0])
+            relaxed = q.relax(noise[0], 0.5).astype(np.float32)
+            return {"gradient": Rebar()(q, problem.f, noise), "z": z > 0, "relaxed": relaxed}
+
+        assert check_pathwise(values, Rebar(), n=2).outcome == "right"
+
+    def test_values_that_nothing_is_known_of_are_said(self):
+        def values(problem, noise):
+            return {"gradient": Rebar(0.3)(problem.q, problem.f, noise), "z": noise[0]}
+
+        verdict = check_pathwise(values, Rebar(0.3), n=2)
+        assert verdict.outcome == "right"
+        assert any("compared on golden vectors alone" in note for note in verdict.notes)
+
     def test_a_mapping_without_a_gradient(self):
         with pytest.raises(ValueError, match="needs to return a gradient, but returned z, value"):
             check_pathwise(lambda _, noise: {"z": noise, "value": noise}, Rebar())

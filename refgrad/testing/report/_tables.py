@@ -73,7 +73,8 @@ def of_judgements(judgements: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
     table = []
     for own in sorted(judgements, key=lambda own: own["outcome"] != "wrong"):
         off, left_out = len(own["failures"]), len(own["left_out"])
-        first = next((failure for failure in own["failures"] if failure["field"] == own["first_off"]), None)
+        frequent = [failure for failure in own["failures"] if failure["field"] == own["first_off"]]
+        first = max(frequent, key=lambda own: np.inf if own["share"] is None else own["share"], default=None)
         row = {
             "right": f"{own['tests'] - off - left_out:,}",
             "off": f"{off:,}",

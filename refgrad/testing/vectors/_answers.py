@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,8 @@ def read_answers(path: str | Path, given: dict[str, Callable[[], dict[str, Any]]
     validated(path, found, "answers-1")
     unknown = [name for name in found["vectors"] if name not in given]
     if unknown:
-        raise VectorsError(f"{path} needs vectors of {', '.join(given)}, but names {unknown[0]!r}")
+        close = get_close_matches(unknown[0], given, n=3, cutoff=0.3) or list(given)
+        raise VectorsError(f"{path} needs names of files of vectors, as {', '.join(close)}, but has {unknown[0]!r}")
     ids = [answer["id"] for answer in found["answers"]]
     twice = [name for name, count in Counter(ids).items() if count > 1]
     if twice:

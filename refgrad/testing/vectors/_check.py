@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from refgrad.testing.adapters._printable import printable
 from refgrad.testing.vectors._answers import Answers, library, read_answers
-from refgrad.testing.vectors._compare import Failure, compared
+from refgrad.testing.vectors._compare import Failure, compared, values_of
 from refgrad.testing.vectors._fields import FIELDS
 from refgrad.testing.vectors._suggest import suggested
 
@@ -35,6 +36,10 @@ class Judgement:
         What fits the answers, the most telling first.
     used : float
         Largest share of a tolerance that an error takes.
+    answered : tuple of str
+        Names of the values that were answered.
+    implementation : str
+        What answered, as it says.
     """
 
     name: str
@@ -44,6 +49,8 @@ class Judgement:
     failures: tuple[Failure, ...]
     suggestions: tuple[str, ...]
     used: float
+    answered: tuple[str, ...]
+    implementation: str = ""
 
     @property
     def outcome(self) -> str:
@@ -58,25 +65,39 @@ class Judgement:
     def to_dict(self) -> dict[str, Any]:
         """The same as JSON holds it."""
         found = asdict(self) | {"outcome": self.outcome, "first_off": self.first_off}
-        found["used"] = self.used if self.used < float("inf") else None
-        return dict(json.loads(json.dumps(found)))  # tuples are lists there
+        found = json.loads(json.dumps(found, default=str))  # tuples are lists there
+        for own in (found, *found["failures"]):
+            name = "used" if "used" in own else "share"
+            own[name] = own[name] if own[name] < float("inf") else None
+        return dict(found)
 
     def __str__(self) -> str:
         right = self.tests - len(self.failures) - len(self.left_out)
         lines = [f"{self.outcome}: {self.name}, {right} of {self.tests} tests right in {self.precision}"]
         if self.outcome == "right":
-            return f"{lines[0]}, largest error {self.used:.0%} of its tolerance"
+            alone = f"{len(self.answered)} values" if len(self.answered) > 1 else f"{self.answered[0]} alone"
+            return f"{lines[0]}, largest error {self.used:.0%} of its tolerance; {alone}"
         if self.left_out:
-            lines.append(f"  left out: {len(self.left_out)} tests, the first {self.left_out[0]}")
+            lines.append(f"  left out: {len(self.left_out)} tests, the first {printable(self.left_out[0])}")
         if self.failures:
             fields = Counter(failure.field for failure in self.failures)
             share = ", ".join(f"{name} in {count}" for name, count in fields.most_common())
             lines.append(f"  off first: {share}, of {len(self.failures)} tests that are off")
-            first = next(failure for failure in self.failures if failure.field == self.first_off)
-            lines.append(f"  {first.id}: {first.field} {first.reason}")
-            lines.append(f"  {first.field}: {FIELDS.get(first.field, 'a term of the sum that is the gradient')}")
+            worst = self.worst
+            lines.append(f"  {printable(worst.id)}: {worst.field} {worst.reason}")
+            lines.append(f"  {worst.field}: {self._meaning(worst.field)}")
         lines += [f"  fits: {text}" for text in self.suggestions]
         return "\n".join(lines)
+
+    @property
+    def worst(self) -> Failure:
+        """Of those whose value that is off first is the most frequent one, the furthest off."""
+        return max((own for own in self.failures if own.field == self.first_off), key=lambda own: own.share)
+
+    def _meaning(self, name: str) -> str:
+        if name == "mean" and self.name.startswith("designs/"):
+            return "of the estimator: the sum of weight times estimate"
+        return FIELDS.get(name, "a term of the sum that is the gradient, with its sign and coefficient")
 
 
 def check_answers(path: str | Path, folder: str | Path | None = None) -> list[Judgement]:
@@ -117,5 +138,28 @@ def _judged(name: str, document: dict[str, Any], answers: Answers) -> Judgement:
             used = max(used, share)
             if failure is not None:
                 failures[key] = failure
-    suggestions = suggested(document, answers.answers, failures, answers.precision) if failures else []
-    return Judgement(name, answers.precision, len(tests), left_out, tuple(failures.values()), tuple(suggestions), used)
+    answered = dict.fromkeys(name for key in tests for name, _ in values_of(answers.answers.get(key, {})))
+    return Judgement(
+        name,
+        answers.precision,
+        len(tests),
+        left_out,
+        tuple(failures.values()),
+        tuple(_suggestions(document, tests, answers, failures)),
+        used,
+        tuple(answered),
+        answers.implementation,
+    )
+
+
+def _suggestions(
+    document: dict[str, Any], tests: dict[str, Any], answers: Answers, failures: dict[str, Failure]
+) -> list[str]:
+    """What fits the answers; of those that are off in float64 first whether float32 explains it."""
+    if not failures:
+        return []
+    if answers.precision == "float64" and all(
+        compared(tests[key], answers.answers[key], "float32")[0] is None for key in failures
+    ):
+        return ["float32: all is within its tolerances; if that is the precision, say so in the answers"]
+    return suggested(document, answers.answers, failures, answers.precision)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -10,17 +11,32 @@ import numpy as np
 
 from refgrad.testing.vectors._format import VectorsError, shape_of
 
-__all__ = ["Failure", "compared"]
+__all__ = ["Failure", "compared", "values_of"]
+
+DIGITS = (9, 17)  # that are printed, and where these agree
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A test whose answer is off: where first, and by how much."""
+    """A test whose answer is off: where first, and by how much.
+
+    Parameters
+    ----------
+    id : str
+    flags : tuple of str
+    field : str
+        Name of the value; a term of the sum is `terms.name`.
+    reason : str
+        What it is, and what it should be.
+    share : float
+        Its error over the tolerance; infinite where a number is missing.
+    """
 
     id: str
     flags: tuple[str, ...]
     field: str
     reason: str
+    share: float
 
 
 def compared(test: dict[str, Any], answer: dict[str, Any], precision: str) -> tuple[Failure | None, float]:
@@ -45,41 +61,40 @@ def compared(test: dict[str, Any], answer: dict[str, Any], precision: str) -> tu
     VectorsError
         If the answer has a value that the test does not know.
     """
-    expected, atol = test["expected"], test["atol"][precision]
-    last = list(expected)[-1]
-    _check_names(test["id"], expected, answer)
+    expected, atol = dict(values_of(test["expected"])), test["atol"][precision]
+    needed = "gradient" if "gradient" in expected else "mean"
+    given = dict(values_of(answer))
+    unknown = [name for name in given if name not in expected]
+    if unknown:
+        raise VectorsError(f"{test['id']} needs values of {', '.join(expected)}, but answers {unknown[0]!r}")
     found, used = None, 0.0
-    for name, right in _values(expected):
-        given = _value(answer, name)
-        if given is None and name != last:
+    for name, right in expected.items():
+        if name not in given and name != needed:
             continue
-        reason, share = _off(given, right, atol)
+        reason, share = _off(given.get(name), right, atol)
         used = max(used, share)
         if reason and found is None:
-            found = Failure(test["id"], tuple(test["flags"]), name, reason)
+            found = Failure(test["id"], tuple(test["flags"]), name, reason, share)
     return found, used
 
 
-def _values(expected: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Names and values; a term of the sum is `terms.name`."""
-    for name, value in expected.items():
-        if isinstance(value, dict):
-            yield from ((f"{name}.{own}", x) for own, x in value.items())
-        else:
+def values_of(values: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Names and values; a term of the sum is `terms.name`, and a name with a dot is none.
+
+    Raises
+    ------
+    VectorsError
+        If a name has a dot, or the terms have no names.
+    """
+    for name, value in values.items():
+        if "." in name:
+            raise VectorsError(f"a term stands in terms, but a value is called {name!r}")
+        if name != "terms":
             yield name, value
-
-
-def _value(answer: dict[str, Any], name: str) -> Any:
-    first, _, rest = name.partition(".")
-    return (answer.get(first) or {}).get(rest) if rest else answer.get(first)
-
-
-def _check_names(where: str, expected: dict[str, Any], answer: dict[str, Any]) -> None:
-    known = [name for name, _ in _values(expected)]
-    given = [name for name, _ in _values(answer)]
-    for name in given:
-        if name not in known and not (name == "terms" and not answer["terms"]):
-            raise VectorsError(f"{where} needs values of {', '.join(known)}, but answers {name!r}")
+        elif not isinstance(value, dict):
+            raise VectorsError(f"terms need a name each, but they are {value!r}")
+        else:
+            yield from ((f"terms.{own}", x) for own, x in value.items())
 
 
 def _off(given: Any, right: Any, atol: float) -> tuple[str, float]:
@@ -89,19 +104,18 @@ def _off(given: Any, right: Any, atol: float) -> tuple[str, float]:
     if shape_of(given) != shape_of(right):
         return f"has shape {_shape(given)}, not {_shape(right)}", np.inf
     flat, exact = _flat(given), _flat(right)
-    bad = [x for x in flat if isinstance(x, bool) or not isinstance(x, (int, float)) or not np.isfinite(x)]
+    bad = [x for x in flat if isinstance(x, bool) or not isinstance(x, (int, float)) or not math.isfinite(x)]
     if bad:
         return f"has {len(bad)} of {len(flat)} entries that are no finite number, the first {bad[0]!r}", np.inf
     errors = [abs(x - y) for x, y in zip(flat, exact, strict=True)]
-    worst = int(np.argmax(errors))
-    place = list(map(int, np.unravel_index(worst, shape_of(right) or ()))) if isinstance(right, list) else ""
-    share = float(errors[worst] / atol)
+    worst = max(range(len(errors)), key=errors.__getitem__)
+    share = errors[worst] / atol
     if share <= 1:
         return "", share
-    text = (
-        f"is {flat[worst]:.9g}, not {exact[worst]:.9g}; off by {errors[worst]:.2g}, where rounding explains {atol:.2g}"
-    )
-    return f"{place} {text}".strip(), share
+    place = list(map(int, np.unravel_index(worst, shape_of(right) or ()))) if isinstance(right, list) else ""
+    few, all_digits = ([f"{x:.{digits}g}" for x in (flat[worst], exact[worst])] for digits in DIGITS)
+    is_, should = few if few[0] != few[1] else all_digits
+    return f"{place} is {is_}, not {should}; off by {errors[worst]:.2g}, the tolerance is {atol:.2g}".strip(), share
 
 
 def _flat(value: Any) -> list[Any]:

@@ -12,6 +12,7 @@ from refgrad.testing.vectors._settings import FAMILIES, modules, stem
 
 __all__ = ["BESIDE", "generate", "write"]
 
+TITLE = b"# Vectors\n"  # of the page
 BESIDE = ("README.md", *(f"schemas/{name}.schema.json" for name in ("vectors-1", "design-1", "answers-1")))
 
 
@@ -73,6 +74,8 @@ def write(folder: str | Path, chosen: Iterable[str] | None = None, *, anew: bool
         If they are to be made and mpmath is not installed.
     LookupError
         If a name is of no file.
+    ValueError
+        If the folder has a README.md of its own.
     OSError
         If a file cannot be written.
     """
@@ -80,6 +83,9 @@ def write(folder: str | Path, chosen: Iterable[str] | None = None, *, anew: bool
     texts = (
         (f"{name}.json", generate(name).encode() if anew else resource(f"{name}.json").read_bytes()) for name in chosen
     )
+    page = folder / "README.md"
+    if page.exists() and not page.read_bytes().startswith(TITLE):
+        raise ValueError(f"{folder} needs to be a folder of its own, but has another README.md")
     written = []
     for name, data in (*((own, resource(own).read_bytes()) for own in BESIDE), *texts):
         path = folder / name

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from refgrad.testing.vectors._settings import FAMILIES, modules, stem
+from refgrad.testing.vectors._settings import FAMILIES, made, modules, objective_of, stem
 
 __all__ = [
     "FORMAT",
@@ -29,6 +30,7 @@ __all__ = [
 ]
 
 FORMAT, SCHEMA, GENERATOR_VERSION, LICENSE = "refgrad-vectors", 1, "1.0", "MIT"
+DEEPEST = 32
 SCHEMAS = {FORMAT: "vectors-1", "refgrad-design": "design-1"}
 
 
@@ -94,15 +96,30 @@ def read_json(path: str | Path, finite: bool = True) -> Any:
             raise VectorsError(f"{path} needs finite numbers, but has {text}")
         return float(text)
 
+    def number(text: str) -> float:
+        return constant(text) if math.isinf(float(text)) else float(text)
+
+    def whole(text: str) -> float:
+        return number(text) if math.isinf(float(text)) else int(text)
+
     try:
         text = Path(path).read_bytes().decode("utf-8-sig")
-        found = json.loads(text, object_pairs_hook=unique, parse_constant=constant)
+        found = json.loads(text, object_pairs_hook=unique, parse_constant=constant, parse_float=number, parse_int=whole)
     except json.JSONDecodeError as error:
         end = "it ends too early" if error.pos >= len(text.rstrip()) else error.msg
         raise VectorsError(f"{path} needs to be JSON, but at line {error.lineno}: {end}") from error
     except (UnicodeDecodeError, RecursionError) as error:
         raise VectorsError(f"{path} needs to be JSON in UTF-8, but is not: {error}") from error
+    if _deep(found, DEEPEST):
+        raise VectorsError(f"{path} needs brackets in at most {DEEPEST} brackets, but has more")
     return found
+
+
+def _deep(value: Any, left: int) -> bool:
+    """Whether lists and objects are in more of their kind than are left."""
+    if not isinstance(value, (list, dict)):
+        return False
+    return not left or any(_deep(own, left - 1) for own in (value.values() if isinstance(value, dict) else value))
 
 
 def check_head(path: str | Path, found: Any, *formats: str) -> None:
@@ -175,6 +192,12 @@ def load(path: str | Path) -> dict[str, Any]:
         where = f"{path}, {test['id']}"
         if group["estimator"] not in modules():
             raise VectorsError(f"{where} needs an estimator of {', '.join(modules())}, but has {group['estimator']!r}")
+        if test is group["tests"][0]:
+            try:
+                made(group)
+                objective_of(group)
+            except (ValueError, TypeError, OverflowError) as error:
+                raise VectorsError(f"{where} has parameters or an objective that make none: {error}") from error
         unknown = set(test["flags"]) - set(found["notes"])
         if unknown:
             raise VectorsError(f"{where} needs a note for each flag, but {sorted(unknown)[0]!r} has none")

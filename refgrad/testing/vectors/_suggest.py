@@ -1,20 +1,40 @@
-"""What the answers of an implementation suggest: a known mistake, a factor, or where alone it fails."""
+"""What the answers of an implementation suggest: a known mistake, a factor, a precision, or where alone it fails."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from refgrad.distributions._array import Array
+from refgrad.estimators import Estimator
 from refgrad.testing.vectors._flags import answer_of, estimate, slipped
 from refgrad.testing.vectors._situations import SITUATIONS
 
 __all__ = ["suggested"]
 
-FACTOR = 1e-5  # difference to 1 that is no rounding
-SMALL = 1e-3  # size of a gradient, below which a wrong one that is larger is not given a larger tolerance
+ROUND = 1e-5  # difference of a factor to 1 that is no rounding
+LITTLE = 1e-3  # size of a gradient, below which a wrong one that is larger is not given a larger tolerance
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A test with an answer: a gradient, or a mean."""
+
+    group: dict[str, Any]
+    test: dict[str, Any]
+    answer: Array
+    atol: float
+
+    @property
+    def expected(self) -> Array:
+        return np.array(answer_of(self.test["expected"]))
+
+    def near(self, other: Array, limit: float) -> bool:
+        """Whether the answer is another one, to some tolerances."""
+        return bool((np.abs(self.answer - other) <= limit * self.atol).all())
 
 
 def suggested(
@@ -35,74 +55,79 @@ def suggested(
     -------
     list of str
     """
-    pairs = [(g, t) for g in document["groups"] for t in g["tests"] if t["id"] in answers]
-    gradients = {test["id"]: _numbers(answer_of(answers[test["id"]]), test) for _, test in pairs}
-    known = [(g, t) for g, t in pairs if gradients[t["id"]] is not None]
-    found = list(_mistakes(document, known, gradients, failures, precision)) if known else []
-    if not found and known:
-        found = list(_factor(known, gradients, precision))
-    return found or list(_situations(document, failures))
+    groups = [(group, list(_places(group, answers, precision))) for group in document["groups"]]
+    places = [place for _, own in groups for place in own]
+    found = list(_mistakes(document["notes"], groups, failures))
+    return found or list(_factor(places)) or list(_situations(document, failures))
 
 
-def _numbers(value: Any, test: dict[str, Any]) -> Array | None:
-    """A gradient, or a mean, as an array, if it is one of finite numbers and of the right shape."""
-    try:
-        found = np.array(value, dtype=float)
-    except (TypeError, ValueError):
-        return None
-    return found if found.shape == np.shape(answer_of(test["expected"])) and np.isfinite(found).all() else None
+def _places(group: dict[str, Any], answers: dict[str, Any], precision: str) -> Iterator[_Place]:
+    """Tests of a group whose answers are finite numbers, as many as there should be."""
+    for test in group["tests"]:
+        value = answer_of(answers.get(test["id"], {}))
+        try:
+            found = np.array(value)
+            fits = found.dtype.kind in "if" and found.shape == np.shape(answer_of(test["expected"]))
+            if fits and np.isfinite(found).all():
+                yield _Place(group, test, found.astype(float), test["atol"][precision])
+        except (TypeError, ValueError, OverflowError):
+            continue
 
 
-def _mistakes(document: Any, known: Any, gradients: Any, failures: Any, precision: str) -> Iterator[str]:
-    """Known mistakes that give these very answers, wherever they can be made."""
-    wrong = {id(g): slipped(g, mean="weights" in g["tests"][0]) for g in document["groups"]}
-    made = [(wrong[id(group)], group, test) for group, test in known]
+def _mistakes(notes: dict[str, Any], groups: Any, failures: Collection[str]) -> Iterator[str]:
+    """Known mistakes that give these very answers, wherever they can be made, and that move one which is off."""
+    made: dict[str, list[tuple[Estimator, _Place]]] = {}
+    for group, places in groups:
+        for name, wrong in slipped(group, mean="weights" in group["tests"][0]).items():
+            made.setdefault(name, []).extend((wrong, place) for place in places)
     found = []
-    for name in dict.fromkeys(name for own, _, _ in made for name in own):
-        places = [(own[name], group, test) for own, group, test in made if name in own]
-        count = _agreeing(places, gradients, precision)
-        telling = sum(test["id"] in failures for _, _, test in places)
-        if count and telling:
-            found.append((telling, count, name))
-    for _, count, name in sorted(found, reverse=True):
-        bug = document["notes"].get(name, {"bug": "a known mistake"})["bug"]
-        yield f"{name}: {bug} (the same in all {count} tests in which it can be made)"
+    for name, own in made.items():
+        count, explained = _agreeing(own, failures)
+        if explained:
+            found.append((explained, count, name))
+    for explained, count, name in sorted(found, reverse=True):
+        bug = notes.get(name, {"bug": "a known mistake"})["bug"]
+        rest = f"; {len(failures) - explained} more are off" if explained < len(failures) else ""
+        yield f"{name}: {bug} (the same in all {count} tests in which it can be made{rest})"
 
 
-def _agreeing(places: Any, gradients: Any, precision: str) -> int:
-    """Number of tests in which a mistake can be made, if the answers are its own in all of them; else 0."""
-    count = 0
-    for wrong, group, test in places:
-        own = estimate(wrong, group, test)
+def _agreeing(made: list[tuple[Estimator, _Place]], failures: Collection[str]) -> tuple[int, int]:
+    """Tests in which a mistake can be made, and of these the failures that it makes; zero if one answer is another."""
+    count, explained = 0, 0
+    for wrong, place in made:
+        own = estimate(wrong, place.group, place.test)
         if own is None:
             continue
-        size = max(np.abs(np.array(answer_of(test["expected"]))).max(), SMALL)
-        limit = max(1.0, np.abs(own).max() / size) * test["atol"][precision]
-        if not (np.abs(gradients[test["id"]] - own) <= limit).all():
-            return 0
+        limit = max(1.0, np.abs(own).max() / max(np.abs(place.expected).max(), LITTLE))
+        if not place.near(own, limit):
+            return 0, 0
         count += 1
-    return count
+        moved = not (np.abs(own - place.expected) <= place.atol).all()
+        explained += moved and place.test["id"] in failures
+    return count, explained
 
 
-def _factor(known: Any, gradients: Any, precision: str) -> Iterator[str]:
+def _factor(places: list[_Place]) -> Iterator[str]:
     """A multiple of the gradient, the same in every test."""
-    exact = {test["id"]: np.array(answer_of(test["expected"])) for _, test in known}
-    largest = max(known, key=lambda pair: np.abs(exact[pair[1]["id"]]).max())[1]["id"]
-    place = np.unravel_index(np.argmax(np.abs(exact[largest])), exact[largest].shape)
-    factor = float(gradients[largest][place] / exact[largest][place]) if exact[largest][place] else 1.0
-    limit = max(1.0, abs(factor))
-    same = all(
-        (np.abs(gradients[t["id"]] - factor * exact[t["id"]]) <= limit * t["atol"][precision]).all() for _, t in known
-    )
-    if same and factor and abs(factor - 1) > FACTOR:
-        what = " (the gradient of a loss, -f)" if abs(factor + 1) < 1e-6 else ""
+    if not places:
+        return
+    largest = max(places, key=lambda place: float(np.abs(place.expected).max()))
+    index = np.unravel_index(np.argmax(np.abs(largest.expected)), largest.expected.shape)
+    exact = largest.expected[index]
+    factor = float(largest.answer[index] / exact) if exact else 1.0
+    same = all(place.near(factor * place.expected, max(1.0, abs(factor))) for place in places)
+    if same and factor and abs(factor - 1) > ROUND:
+        what = " (the gradient of a loss, -f)" if abs(factor + 1) < ROUND else ""
         yield f"{factor:.6g} times the gradient, in every test{what}"
 
 
 def _situations(document: dict[str, Any], failures: Collection[str]) -> Iterator[str]:
-    """Flags of situations that all failures have, and nothing but failures has."""
-    tests = [test for group in document["groups"] for test in group["tests"]]
-    for flag in dict.fromkeys(situation.flag for situation in SITUATIONS):
-        own = {test["id"] for test in tests if flag in test.get("flags", ())}
-        if own and failures and set(failures) <= own:
-            yield f"{flag}: {document['notes'][flag]['bug']} (only tests of this flag are off)"
+    """Situations in which alone there are failures, if that leaves out ordinary ones; designs have too few to tell."""
+    tests = [test for group in document["groups"] for test in group["tests"] if "weights" not in test]
+    bad = [test["flags"][0] for test in tests if test["id"] in failures and test["flags"]]
+    bugs = {situation.flag: situation.bug for situation in SITUATIONS}
+    flags = [flag for flag in bugs if flag in bad]
+    if flags and all(bugs[flag] for flag in flags) and set(bad) <= set(bugs):
+        where = "this flag" if len(flags) == 1 else "these flags"
+        for flag in flags:
+            yield f"{flag}: {bugs[flag]} (only tests of {where} are off)"

@@ -42,7 +42,7 @@ def tolerance(compute: Callable[[Vector], dict[str, Any]], inputs: Vector, sizes
             ahead, behind = (_listed(compute(add(inputs, scale(side, unit)))) for side in (1, -1))
             slopes.append([abs(x) / (2 * STEP) for x in sub(ahead, behind)])
         terms = sum(abs(x) for term in sizes["terms"].values() for x in term)
-        largest = max(abs(x) for x in _listed(sizes))
+        largest = max(abs(x) for x in (*_listed(sizes), *inputs))
         found = {}
         for name, bits in BITS.items():
             units = [ulp(x, bits) for x in inputs]

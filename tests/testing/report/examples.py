@@ -163,10 +163,12 @@ def vectors(hostile=""):
     """Answers to two files, one of which is wrong."""
     right = {"name": "reinforce-bernoulli", "outcome": "right", "precision": "float64", "tests": 27, "left_out": []}
     right |= {"failures": [], "first_off": None, "suggestions": [], "used": 0.125}
+    right |= {"answered": ["gradient"], "implementation": f"mine{hostile}"}
     failure = {
         "id": "rebar-bernoulli-1",
         "flags": ["ordinary"],
         "field": "slope",
+        "share": None,
         "reason": f"[0] is 2, not 1{hostile}",
     }
     wrong = right | {"name": f"rebar-bernoulli{hostile}", "outcome": "wrong", "tests": 81, "used": None}

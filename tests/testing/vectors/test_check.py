@@ -31,6 +31,7 @@ class TestRight:
         found = judged(tmp_path, right(*names(), precision=precision))
         assert [judgement.outcome for judgement in found] == ["right"] * len(names())
         assert {judgement.used for judgement in found} == {0.0}
+        assert {judgement.implementation for judgement in found} == {"a test"}
         assert str(found[0]).startswith(f"right: {names()[0]}, ")
 
     @pytest.mark.parametrize("name", FILES)
@@ -38,7 +39,7 @@ class TestRight:
         (judgement,) = judged(tmp_path, by(name))
         assert (judgement.outcome, judgement.failures, judgement.suggestions) == ("right", (), ())
         assert 0 < judgement.used < 0.1
-        assert str(judgement).endswith(f"largest error {judgement.used:.0%} of its tolerance")
+        assert str(judgement).endswith(f"largest error {judgement.used:.0%} of its tolerance; gradient alone")
 
     def test_the_gradient_alone_is_enough_and_float64_the_default(self, tmp_path):
         content = right(NAME, fields=("gradient",))
@@ -102,7 +103,7 @@ class TestWrong:
         (failure,) = judgement.failures
         expected = vectors_in(NAME)[-1][1]["expected"]["relaxed"][0]
         assert failure.reason.startswith(
-            f"[0] is {expected + 1e-6:.9g}, not {expected:.9g}; off by 1e-06, where rounding"
+            f"[0] is {expected + 1e-6:.9g}, not {expected:.9g}; off by 1e-06, the tolerance is"
         )
         report = str(judgement)
         assert f"wrong: {NAME}, 80 of 81 tests right in float64" in report
@@ -218,7 +219,7 @@ class TestBadAnswers:
             ({"vectors": []}, "does not fit the schema at vectors"),
             (
                 {"vectors": ["arm-bernoulli"]},
-                "needs vectors of constant-baseline-bernoulli, .*, but names 'arm-bernoulli'",
+                "needs names of files of vectors, as .*rebar-bernoulli.*, but has 'arm-bernoulli'",
             ),
             ({"answers": {}}, "does not fit the schema at answers: {} is not of type 'array'"),
             ({"answers": [{"gradient": [1.0]}]}, "does not fit the schema at answers/0: 'id' is a required property"),
@@ -359,3 +360,132 @@ class TestBadVectors:
             ImportError, match=r"files of vectors need jsonschema to be read: pip install 'refgrad\[vec"
         ):
             judged(tmp_path, right(NAME))
+
+
+class TestHints:
+    """What is said of answers that no known mistake explains."""
+
+    def test_single_precision_that_was_not_said(self, tmp_path):
+        content = right(NAME)
+        for answer in content["answers"]:
+            answer["gradient"] = [float(np.float32(x)) for x in answer["gradient"]]
+        (judgement,) = judged(tmp_path, content)
+        assert judgement.outcome == "wrong"
+        (text,) = judgement.suggestions
+        assert text.startswith("float32: all is within its tolerances")
+
+    def test_several_corners(self, tmp_path):
+        content = right(NAME, fields=("gradient",))
+        for (_, test), answer in zip(vectors_in(NAME), content["answers"], strict=True):
+            if test["flags"][0] in {"far-noise", "rare-outcome"}:
+                answer["gradient"] = [x + 1e-3 for x in answer["gradient"]]
+        (judgement,) = judged(tmp_path, content)
+        assert [text.split(":")[0] for text in judgement.suggestions] == ["rare-outcome", "far-noise"]
+        assert all(text.endswith("(only tests of these flags are off)") for text in judgement.suggestions)
+
+    def test_nothing_is_said_of_ordinary_tests_or_of_a_right_gradient(self, tmp_path):
+        content = right("mu-prop-bernoulli")
+        content["answers"][0]["value"] += 1.0
+        (judgement,) = judged(tmp_path, content)
+        assert judgement.first_off == "value"
+        assert judgement.suggestions == ()
+
+    def test_what_a_mistake_does_not_explain_is_counted(self, tmp_path):
+        wrong = {id(group): slipped(group).get("rebar-no-slopes") for group in shipped(NAME)["groups"]}
+        content = by(NAME, lambda group: wrong[id(group)])
+        for (group, _), answer in zip(vectors_in(NAME), content["answers"], strict=True):
+            if group["parameters"]["coupled"]:
+                answer["gradient"] = [x + 1.0 for x in answer["gradient"]]
+        (judgement,) = judged(tmp_path, content)
+        assert judgement.suggestions[0].startswith("rebar-no-slopes: ")
+        assert judgement.suggestions[0].endswith("(the same in all 54 tests in which it can be made; 27 more are off)")
+
+
+class TestNames:
+    @pytest.mark.parametrize(
+        ("value", "message"),
+        [
+            ({"terms.slope": [0.5]}, r"a term stands in terms, but a value is called 'terms\.slope'"),
+            ({"terms": [0.5]}, "does not fit the schema at answers/0/terms"),
+        ],
+    )
+    def test_a_term_has_its_place(self, tmp_path, value, message):
+        content = right(NAME)
+        content["answers"][0] |= value
+        with pytest.raises(VectorsError, match=message):
+            judged(tmp_path, content)
+
+    def test_the_worst_example_is_shown_in_digits_that_differ(self, tmp_path):
+        content = right(NAME)
+        for answer, off in zip(content["answers"], (1e-12, 3e-12), strict=False):
+            answer["value"] += off
+        (judgement,) = judged(tmp_path, content)
+        assert judgement.worst.id == "rebar-bernoulli-2"
+        given, expected = judgement.worst.reason.split()[1].rstrip(","), judgement.worst.reason.split()[3].rstrip(";")
+        assert given != expected
+
+    def test_control_characters_stay_away_from_the_terminal(self, tmp_path):
+        write(tmp_path, [NAME])
+        file = tmp_path / f"{NAME}.json"
+        file.write_text(file.read_text().replace('"rebar-bernoulli-1"', r'"\u001b[31m"'))
+        content = right(NAME)
+        content["answers"][0] |= {"id": "\x1b[31m", "gradient": [9.0]}
+        (judgement,) = judged(tmp_path, content, tmp_path)
+        assert "\x1b" not in str(judgement)
+
+    def test_depth_and_size(self, tmp_path):
+        content = right(NAME)
+        text = json.dumps(content).replace('"gradient": [', '"gradient": ' + 900 * "[", 1).replace("]", 900 * "]", 1)
+        with pytest.raises(VectorsError, match=r"answers\.json needs "):
+            judged(tmp_path, text)
+        for huge in ("1e400", "-1e400", "1" + 400 * "0"):
+            text = json.dumps(content).replace(json.dumps(content["answers"][0]["value"]), huge, 1)
+            (judgement,) = judged(tmp_path, text)
+            assert judgement.outcome == "wrong"
+            assert "no finite number" in judgement.failures[0].reason
+
+
+class TestBadParameters:
+    @pytest.mark.parametrize(
+        ("path", "to"),
+        [
+            (("groups", 0, "parameters", "temperature"), -1.0),
+            (("groups", 0, "parameters", "temperature"), [1.0, 2.0]),
+            (("groups", 0, "parameters", "tau"), 1.0),
+            (("groups", 0, "parameters", "coupled"), 1),
+            (("groups", 3, "objective", "values"), [1.0, 2.0]),
+        ],
+    )
+    def test_settings_that_make_no_estimator_are_refused(self, tmp_path, path, to):
+        write(tmp_path, [NAME])
+        file = tmp_path / f"{NAME}.json"
+        own = json.loads(file.read_text())
+        changed(own, *path, to=to)
+        file.write_text(json.dumps(own))
+        with pytest.raises(VectorsError, match="has parameters or an objective that make none: "):
+            load(file)
+
+    def test_a_tolerance_without_end(self, tmp_path):
+        write(tmp_path, [NAME])
+        file = tmp_path / f"{NAME}.json"
+        file.write_text(file.read_text().replace('"float64": ', '"float64": 1e400, "x": ', 1))
+        with pytest.raises(VectorsError, match="needs finite numbers, but has 1e400"):
+            load(file)
+
+    def test_the_gradient_is_needed_wherever_it_stands(self, tmp_path):
+        write(tmp_path, [NAME])
+        file = tmp_path / f"{NAME}.json"
+        own = json.loads(file.read_text())
+        expected = own["groups"][0]["tests"][0]["expected"]
+        own["groups"][0]["tests"][0]["expected"] = {"gradient": expected.pop("gradient"), **expected}
+        file.write_text(json.dumps(own))
+        content = right(NAME)
+        del content["answers"][0]["gradient"]
+        (judgement,) = judged(tmp_path, content, tmp_path)
+        assert [failure.reason for failure in judgement.failures] == ["is missing"]
+
+    def test_another_page_is_not_replaced(self, tmp_path):
+        (tmp_path / "README.md").write_text("# Mine\n")
+        with pytest.raises(ValueError, match=r"needs to be a folder of its own, but has another README\.md"):
+            write(tmp_path, [NAME])
+        assert [path.name for path in tmp_path.iterdir()] == ["README.md"]
