@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib import import_module
 from math import isqrt
 from typing import Any
 
@@ -12,9 +11,10 @@ from mpmath import mp
 from refgrad.testing.references import reference
 from refgrad.testing.references._distributions import distribution
 from refgrad.testing.references._numbers import numbers, sub
+from refgrad.testing.vectors._document import document, groups_of
 from refgrad.testing.vectors._draw import Draw
 from refgrad.testing.vectors._flags import caught, notes
-from refgrad.testing.vectors._format import GENERATOR_VERSION, LICENSE
+from refgrad.testing.vectors._format import DESIGN
 from refgrad.testing.vectors._means import true_mean
 from refgrad.testing.vectors._problems import objectives
 from refgrad.testing.vectors._rule import DIGITS, Rule, axes, gauss, nodes
@@ -22,9 +22,8 @@ from refgrad.testing.vectors._settings import estimator_class, made, stem
 from refgrad.testing.vectors._situations import RARE, RAREST, SATURATED
 from refgrad.testing.vectors._weighted import WeightedSum, doubtful
 
-__all__ = ["FORMAT", "SCHEMA", "designed"]
+__all__ = ["designed"]
 
-FORMAT, SCHEMA = "refgrad-design", 1
 LOGITS: dict[str, dict[int, float | None]] = {  # what is changed of logits as they come, by the flag
     "ordinary": {},
     "saturated-logits": {0: -SATURATED},
@@ -61,32 +60,13 @@ def designed(module: str, family: str) -> dict[str, Any]:
         If the rule of a design is not good enough to decide anything.
     """
     reference(module)
-    groups = list(_groups(module, family))
-    tests = [test for group in groups for test in group["tests"]]
-    used = {flag for test in tests for flag in test["flags"]}
-    return {
-        "format": FORMAT,
-        "schema": SCHEMA,
-        "generator_version": GENERATOR_VERSION,
-        "license": LICENSE,
-        "number_of_tests": len(tests),
-        "notes": {name: note for name, note in notes().items() if name in used},
-        "groups": groups,
-    }
+    return document(DESIGN, _groups(module, family))
 
 
 def _groups(module: str, family: str) -> Iterator[dict[str, Any]]:
-    cls, number = estimator_class(module), 0
-    settings = import_module(f"refgrad.testing.references.{module}").settings
+    number = 0
     for shape, wire in _objectives(module, family):
-        for place, parameters in enumerate(settings(Draw(f"{module} {family} {shape} parameters", family, shape))):
-            group = {
-                "estimator": cls.__name__,
-                "family": family,
-                "shape": list(shape),
-                "parameters": parameters,
-                "objective": wire,
-            }
+        for place, group in enumerate(groups_of(module, family, shape, wire)):
             tests = []
             for flag in _flags(group, place):
                 number += 1

@@ -13,6 +13,7 @@ from typing import Any
 from refgrad.testing.vectors._settings import FAMILIES, made, modules, objective_of, stem
 
 __all__ = [
+    "DESIGN",
     "FORMAT",
     "GENERATOR_VERSION",
     "LICENSE",
@@ -29,9 +30,10 @@ __all__ = [
     "validated",
 ]
 
+DESIGN = "refgrad-design"
 FORMAT, SCHEMA, GENERATOR_VERSION, LICENSE = "refgrad-vectors", 1, "1.0", "MIT"
 DEEPEST = 32
-SCHEMAS = {FORMAT: "vectors-1", "refgrad-design": "design-1"}
+SCHEMAS = {FORMAT: "vectors-1", DESIGN: "design-1"}
 
 
 class VectorsError(ValueError):

@@ -10,7 +10,7 @@ from refgrad.testing.references._distributions import distribution
 from refgrad.testing.references._numbers import Vector, add, flat, numbers, scale, settled, sub
 from refgrad.testing.references._objectives import objective
 from refgrad.testing.references._oracle import exact_gradient, expectation
-from refgrad.testing.vectors._generate import Inputs
+from refgrad.testing.vectors._inputs import Inputs
 from refgrad.testing.vectors._rule import axes, free, products, steps
 
 __all__ = ["true_mean"]

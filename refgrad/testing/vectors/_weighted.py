@@ -10,7 +10,7 @@ from typing import Any
 from mpmath import mp, mpf
 
 from refgrad.testing.references._numbers import Vector, add, dot, flat, numbers, scale, sub
-from refgrad.testing.vectors._generate import Inputs, positive
+from refgrad.testing.vectors._inputs import Inputs, positive
 from refgrad.testing.vectors._rule import DIGITS
 from refgrad.testing.vectors._tolerance import BITS, FACTOR, ulp, up
 

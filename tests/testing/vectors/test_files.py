@@ -13,7 +13,7 @@ import refgrad
 from refgrad.distributions import Bernoulli, Categorical
 from refgrad.estimators import Rebar
 from refgrad.testing.mistakes import mistakes
-from refgrad.testing.vectors import _generate, generate, names, schema, shipped, write
+from refgrad.testing.vectors import _inputs, generate, names, schema, shipped, write
 from refgrad.testing.vectors._draw import TIE
 from refgrad.testing.vectors._files import BESIDE
 from refgrad.testing.vectors._flags import estimate, slipped
@@ -153,8 +153,8 @@ def test_another_reference_makes_other_bytes(monkeypatch):
         gradient = [f(z) * (one - p) * (1 + 1e-15) for one, p in zip(z, q.probs, strict=True)]
         return {"z": z, "value": f(z), "score": gradient, "terms": {"value_score": gradient}, "gradient": gradient}
 
-    right = _generate.reference
-    monkeypatch.setattr(_generate, "reference", lambda module: slipped if module == "reinforce" else right(module))
+    right = _inputs.reference
+    monkeypatch.setattr(_inputs, "reference", lambda module: slipped if module == "reinforce" else right(module))
     assert generate("reinforce-bernoulli").encode() != resource("reinforce-bernoulli.json").read_bytes()
 
 
