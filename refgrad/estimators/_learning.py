@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from refgrad.distributions._array import Array, abbreviated, as_float, traced
+from refgrad.distributions._array import Array, abbreviated, as_float, traced, untraced
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,7 +63,8 @@ class ByValue:
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Equality of two fields, arrays or not."""
+    """Equality of two fields, arrays or not, followed by autograd or not."""
+    one, other = untraced(one), untraced(other)
     if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
         return one is not None and other is not None and np.array_equal(one, other)
     return bool(one == other)

@@ -73,7 +73,7 @@ class ConstantBaseline(Estimator):
             raise ValueError(f"ConstantBaseline needs a sample, but noise has shape {np.shape(noise)}")
         values, scores = f(z), q.score(z)
         over = tuple(range(z.ndim - q.event_ndim)) if per_component else None
-        largest = np.abs(scores).max(axis=over, keepdims=True)  # its square may underflow
+        largest = np.abs(scores).max(axis=over)  # its square may underflow
         weights = np.divide(scores, largest, out=np.ones_like(scores), where=largest > 0) ** 2
         return cls((q.expand(values) * weights).sum(axis=over) / weights.sum(axis=over))  # Eq. 04.3, Eq. 04.4
 

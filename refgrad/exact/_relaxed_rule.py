@@ -58,7 +58,7 @@ def _one_axis(rest: float, temperature: float, count: int) -> tuple[Array, Array
     s = np.exp(log_expit(log_expit(-v - rest) / temperature))
     weights = STEP * _density(v)
     nodes, weights = _gauss(s, weights / weights.sum(), count)
-    odds = np.maximum(nodes, s[s > 0].min(initial=0.5))
+    odds = np.maximum(nodes, s[s > 0].min())
     margin = -temperature * (np.log(odds) - np.log1p(-odds))  # logit + noise
     return margin + np.log(-np.expm1(-margin)) - rest, weights
 
@@ -71,7 +71,7 @@ def _gauss(x: Array, weights: Array, count: int) -> tuple[Array, Array]:
     before, now = np.zeros_like(x), np.ones_like(x)
     for k in range(count):
         diagonal[k] = weights @ (x * now**2)
-        new = (x - diagonal[k]) * now - (off[k - 1] if k else 0.0) * before
+        new = (x - diagonal[k]) * now - off[k - 1] * before
         off[k] = np.sqrt(weights @ new**2)
         before, now = now, new / off[k] if off[k] else new
     nodes, vectors = eigh_tridiagonal(diagonal, off[:-1])

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from scipy.special import expit
 
 from refgrad import Bernoulli
+from refgrad.distributions._array import untraced
 
 EPS = np.finfo(float).eps
 quick = settings(max_examples=100, deadline=None, derandomize=True)
@@ -107,6 +108,16 @@ class TestIdentities:
         np.testing.assert_array_equal((relaxed > 0.5)[apart], (q.sample(noise) == 1)[apart])
         assert ((relaxed >= 0) & (relaxed <= 1)).all()
 
+    def test_on_the_threshold_v_is_that_of_the_nearest_noise_inside(self):
+        # Two neighbours of the threshold, one and two ulps inside: at small depth v changes by the log of the depth.
+        q = Bernoulli([0.3, -0.7, 36.0])
+        one = np.nextafter(-q.logits, -np.inf)
+        on, first, second = (q.fresh_given(noise) for noise in (-q.logits, one, np.nextafter(one, -np.inf)))
+        assert (q.sample(-q.logits) == 0).all()
+        rounding = 8 * EPS * np.abs(on)
+        assert (first - np.log(2) - rounding <= on).all()
+        assert (on <= second + np.log(2) + rounding).all()
+
     def test_the_score_is_the_gradient_of_log_prob(self):
         z, x = np.array([1.0, 0.0, 1.0]), np.array([0.5, -2.0, 3.0])
         np.testing.assert_allclose(grad(lambda x: Bernoulli(x).log_prob(z))(x), Bernoulli(x).score(z), rtol=1e-14)
@@ -152,6 +163,14 @@ class TestSecondOrder:
 
         check_grads(total, modes=["rev"], order=2)(rng.normal(size=(2, 3)), noise, 0.7)
 
+    def test_followed_or_not_it_moves_to_the_same_bits(self):
+        q, seen, v = Bernoulli([36.0, -36.0, 700.0, 0.3]), [], np.full((3, 4), [[-100.0], [0.5], [100.0]])
+        for z in (np.zeros((3, 4)), np.ones((3, 4))):
+            grad(lambda x, z=z: (seen.append(untraced(own := Bernoulli(x).noise_given(z, v))), anp.sum(own))[1])(
+                q.logits
+            )
+            np.testing.assert_array_equal(seen[-1], q.noise_given(z, v))
+
     def test_the_move_by_ulps_is_a_constant(self):
         slope = grad(lambda x: Bernoulli(x).noise_given(np.ones(1), np.array([-100.0]))[0])(np.array([36.0]))
         np.testing.assert_allclose(slope, -1.0, rtol=1e-12)
@@ -176,6 +195,10 @@ class TestShapes:
         assert z.tolist() == [[a, b, c] for a in (0, 1) for b in (0, 1) for c in (0, 1)]
         np.testing.assert_array_equal(q.support(2, 5), z[2:5])
         assert Bernoulli(np.zeros(60)).support(2**59, 2**59 + 1)[0].tolist() == [1.0] + [0.0] * 59
+        assert Bernoulli(np.zeros(62)).support(2**62 - 1).tolist() == [[1.0] * 62]
+
+    def test_no_configurations_have_a_shape(self):
+        assert Bernoulli(np.zeros(3)).support(2, 2).shape == (0, 3)
 
     def test_one_row_alone_or_among_many(self):
         q = Bernoulli(np.linspace(-3, 3, 11))
@@ -230,6 +253,20 @@ class TestErrors:
             with pytest.raises(ValueError, match=rf"{name} needs shape \(\.\.\., 2\), but has shape \(4, 3\)"):
                 verb(np.zeros((4, 3)))
 
+    def test_the_argument_that_is_wrong_is_named(self):
+        q, wrong = Bernoulli([0.0, 1.0]), np.zeros(3)
+        for verb, name in (
+            (lambda x: q.noise_given(x, np.zeros(2)), "z"),
+            (lambda x: q.noise_given(np.zeros(2), x), "v"),
+            (q.fresh_given, "noise"),
+            (lambda x: q.relax_given(x, np.zeros(2), 0.5), "z"),
+            (lambda x: q.relax_given(np.zeros(2), x, 0.5), "v"),
+        ):
+            with pytest.raises(ValueError, match=rf"^{name} needs shape \(\.\.\., 2\), but has shape \(3,\)"):
+                verb(wrong)
+        with pytest.raises(TypeError, match=r"^value needs real numbers, but has dtype"):
+            q.expand("a")
+
     def test_a_z_that_is_not_hard(self):
         q = Bernoulli([0.0, 1.0])
         for verb in (q.log_prob, lambda z: q.noise_given(z, np.zeros(2))):
@@ -240,6 +277,12 @@ class TestErrors:
     def test_a_temperature_that_is_none(self, bad):
         with pytest.raises(ValueError, match="temperature needs to be positive and finite, but is"):
             Bernoulli([0.0]).relax([0.0], bad)
+
+    def test_a_temperature_that_is_no_number(self):
+        with pytest.raises(ValueError, match=r"temperature needs to be positive and finite, but is \[0\.5\]"):
+            Bernoulli([0.0]).relax([0.0], np.array([0.5]))
+        with pytest.raises(TypeError, match=r"^temperature needs real numbers, but has dtype <U1"):
+            Bernoulli([0.0]).relax([0.0], "a")
 
     @pytest.mark.parametrize(("start", "stop"), [(-1, 2), (3, 2), (0, 5)])
     def test_a_wrong_part_of_the_support(self, start, stop):

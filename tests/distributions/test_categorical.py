@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import kstest
 
 from refgrad import Bernoulli, Categorical
+from refgrad.distributions._array import untraced
 
 EPS = np.finfo(float).eps
 quick = settings(max_examples=100, deadline=None, derandomize=True)
@@ -231,6 +232,57 @@ class TestSecondOrder:
         check_grads(total, modes=["rev"], order=2)(rng.normal(size=(2, 2, 3)), rng.gumbel(size=(5, 2, 2, 3)), 0.7)
 
 
+class TestTies:
+    """Losers that arrive with the winner: fresh noise of theirs far above that of the winner."""
+
+    q = Categorical([[1.0, -0.5, 2.0, -np.inf]])
+    v = np.random.default_rng(0).normal(size=(1000, 1, 4)) * 8 + np.array([0.0, 200.0, 200.0, 0.0])
+    z = np.broadcast_to([[1.0, 0.0, 0.0, 0.0]], v.shape)
+
+    def noise(self, x):
+        return Categorical(x).noise_given(self.z, self.v)
+
+    def test_they_are_moved_inside_by_ulps(self):
+        noise, logits = self.noise(self.q.logits), self.q.logits[0]
+        perturbed = logits + noise[:, 0]
+        gap = perturbed[:, :1] - perturbed[:, 1:3]
+        assert (gap > 0).all()
+        size = np.abs(perturbed[:, :1]) + np.abs(logits[1:3]) + np.abs(noise[:, 0, 1:3])
+        assert (gap <= 4 * EPS * size).all()
+        np.testing.assert_array_equal(noise[:, 0, 3], self.v[:, 0, 3])
+
+    def test_the_move_is_the_first_of_1_3_7_ulps_that_does(self):
+        """Of the size of what is compared; half as far, less half an ulp, would not have done."""
+        rng, steps = np.random.default_rng(0), []
+        for _ in range(2000):
+            q = Categorical(rng.normal(size=(1, 3)) * 10 ** rng.uniform(-3, 3))
+            z = np.eye(3)[None, rng.integers(3)]
+            noise = rng.normal() * 10 ** rng.uniform(-3, 3) - q.logits
+            best = (q.logits + noise)[z == 1]
+            moved = q._inside(z, noise)
+            np.testing.assert_array_equal(moved[z == 1], noise[z == 1])
+            ulp = np.spacing(np.abs(best) + np.abs(q.logits) + np.abs(noise))
+            move = noise - moved
+            for k in np.flatnonzero(move[0]):
+                assert q.logits[0, k] + moved[0, k] < best
+                assert q.logits[0, k] + (noise[0, k] - (move[0, k] - ulp[0, k]) / 2) >= best
+                steps.append(round(move[0, k] / ulp[0, k]))
+        assert {1, 3, 7} <= set(steps)
+
+    def test_followed_or_not_they_have_the_same_bits_and_the_move_is_a_constant(self):
+        seen = []
+
+        def total(x, own=slice(None)):
+            noise = self.noise(x)
+            seen.append(untraced(noise))
+            return anp.sum(noise[own, 0, 1])
+
+        # In a tie the noise of a loser is that of the winner, v + log p(loser) taken off: a softmax is its slope.
+        slope = grad(total)(self.q.logits)[0]
+        np.testing.assert_allclose(slope, 1000 * (self.q.probs[0] - [0.0, 1.0, 0.0, 0.0]), rtol=1e-9)
+        np.testing.assert_array_equal(seen[0], self.noise(self.q.logits))
+
+
 class TestShapes:
     def test_batches(self):
         q = Categorical(np.zeros((4, 2, 3)))
@@ -244,6 +296,14 @@ class TestShapes:
         np.testing.assert_array_equal(
             q.noise_given(z, noise)[:, 1], Categorical(q.logits[1]).noise_given(z[:, 1], noise[:, 1])
         )
+
+    def test_one_row_alone_or_among_many(self):
+        q = Categorical(np.random.default_rng(0).normal(size=(4, 2, 3)))
+        noise = q.draw_noise((5, 4), np.random.default_rng(0))
+        z, row = q.sample(noise), Categorical(q.logits[2])
+        for verb in ("score", "log_prob", "fresh_given", "sample"):
+            given = noise if verb in {"fresh_given", "sample"} else z
+            np.testing.assert_array_equal(getattr(q, verb)(given)[:, 2], getattr(row, verb)(given[:, 2]))
 
     def test_support_is_in_lexicographic_order(self):
         q = Categorical(np.zeros((2, 3)))
@@ -276,6 +336,14 @@ class TestErrors:
         with pytest.raises(ValueError, match=r"needs a finite logit in each variable, but all of \(1,\) are -inf"):
             Categorical([[0.0, 1.0], [-np.inf, -np.inf]])
 
+    def test_every_category_of_one_variable_in_a_batch_masked(self):
+        logits = np.zeros((3, 2, 2))
+        logits[2, 1] = -np.inf
+        with pytest.raises(ValueError, match=r"but all of \(2, 1\) are -inf"):
+            Categorical(logits)
+        logits[2, 1, 0], logits[1, 0, 1], logits[:, :, 1] = 0.0, -np.inf, -np.inf  # one is left in each
+        assert (Categorical(logits).probs[..., 0] == 1).all()
+
     @pytest.mark.parametrize("bad", [0.5, [1.0, 2.0], np.zeros((0, 3)), np.zeros((3, 0))])
     def test_no_variables_or_categories(self, bad):
         with pytest.raises(ValueError, match=r"needs logits of shape \(\.\.\., D, K\), none of these zero, but"):
@@ -292,3 +360,20 @@ class TestErrors:
     def test_wrong_last_axes(self):
         with pytest.raises(ValueError, match=r"noise needs shape \(\.\.\., 1, 3\), but has shape \(4, 3\)"):
             Categorical([[0.0, 1.0, 2.0]]).sample(np.zeros((4, 3)))
+
+    def test_the_argument_that_is_wrong_is_named(self):
+        q, right, wrong = Categorical([[0.0, 1.0, 2.0]]), np.eye(3)[:1], np.zeros((4, 3))
+        for verb, name in (
+            (q.score, "z"),
+            (lambda x: q.noise_given(x, right), "z"),
+            (lambda x: q.noise_given(right, x), "v"),
+            (q.fresh_given, "noise"),
+            (lambda x: q.relax(x, 1.0), "noise"),
+            (lambda x: q.relax_given(x, right, 1.0), "z"),
+            (lambda x: q.relax_given(right, x, 1.0), "v"),
+        ):
+            with pytest.raises(ValueError, match=rf"^{name} needs shape \(\.\.\., 1, 3\), but has shape \(4, 3\)"):
+                verb(wrong)
+        for verb in (q.log_prob, lambda z: q.noise_given(z, right), lambda z: q.relax_given(z, right, 1.0)):
+            with pytest.raises(TypeError, match=r"^z needs real numbers, but has dtype <U1"):
+                verb([["a", "b", "c"]])

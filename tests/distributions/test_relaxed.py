@@ -123,6 +123,7 @@ class TestIntegrals:
             (low, e1), (high, e2) = halves
             assert abs(low + high - 1) <= e1 + e2 + 100 * EPS
 
+    @pytest.mark.exhaustive
     @pytest.mark.parametrize("temperature", [1.0, 1.5])
     def test_one_for_three_categories(self, temperature):
         q = Categorical([[0.5, -1.0, 0.2]])
@@ -265,6 +266,35 @@ class TestBoundary:
         assert np.isfinite(slope).all()
         assert slope[0, 1] == 0
 
+    def test_a_row_may_grow_where_another_vanishes(self):
+        # One zero at temperature 0.7: of two entries the limit is inf (0.7 < 1), of three -inf (0.7 > 1 / 2).
+        q = Categorical([[[0.5, -np.inf, 0.2]], [[0.0, 0.0, 0.0]]])
+        assert q.relaxed_log_prob([[[0.0, 0.0, 1.0]], [[0.5, 0.5, 0.0]]], 0.7).tolist() == [np.inf, -np.inf]
+
+    def test_rows_of_a_batch_do_not_touch_each_other(self):
+        q, t = Categorical([[0.5, -np.inf, 0.2, 0.0], [0.0, 0.0, 1.0, -1.0]]), 0.3
+        inside, plain = [0.25, 0.0, 0.5, 0.25], [0.25, 0.25, 0.25, 0.25]
+        rows = np.array(
+            [
+                [inside, plain],
+                [inside, [0.5, 0.5, 0.0, 0.0]],  # grows
+                [inside, [0.125, 0.125, 0.25, 0.5]],
+                [[0.25, 0.25, 0.25, 0.25], plain],  # weight on a masked category
+                [[0.5, 0.0, 0.5, 0.0], plain],
+            ]
+        )
+        together, alone = q.relaxed_log_prob(rows, t), [float(q.relaxed_log_prob(row, t)) for row in rows]
+        assert together.tolist() == alone
+        assert (together == np.inf).tolist() == [False, True, False, False, True]
+        assert (together == -np.inf).tolist() == [False, False, False, True, False]
+        # At the temperature of the finite limit a row with a zero, and one without.
+        three = Categorical([[0.5, 0.2, 0.0], [0.0, 1.0, -1.0]])
+        rows = np.array([[[0.5, 0.5, 0.0], [0.25, 0.25, 0.5]], [[0.5, 0.25, 0.25], [0.0, 0.25, 0.75]]])
+        together, alone = three.relaxed_log_prob(rows, 0.5), [float(three.relaxed_log_prob(r, 0.5)) for r in rows]
+        assert together.tolist() == alone
+        each = sum(Categorical(three.logits[d : d + 1]).relaxed_log_prob(rows[:, d : d + 1], 0.5) for d in range(2))
+        np.testing.assert_allclose(together, each, rtol=8 * EPS)
+
     def test_one_category(self):
         q = Categorical([[3.0, -np.inf], [-np.inf, 0.0]])
         assert q.relaxed_log_prob(np.eye(2), 0.3) == 0
@@ -309,6 +339,40 @@ class TestDerivatives:
         assert np.shape(grad(lambda t: anp.sum(Categorical(x).relaxed_log_prob(y, t)))(0.5)) == ()
         assert grad(lambda y: anp.sum(Bernoulli(x[..., 0, :]).relaxed_log_prob(y, 0.5)))(np.full(3, 0.4)).shape == (3,)
 
+    def test_of_one_category_it_is_zero_in_everything(self):
+        """Beside a variable of two, in the same row and in a batch."""
+        y, alone = np.array([[0.25, 0.75]]), np.array([[1.0, 0.0]])
+        for logits, rows in (
+            (np.array([[3.0, -np.inf], [0.5, 1.0]]), np.concatenate([alone, y])),
+            (np.array([[[3.0, -np.inf]], [[0.5, 1.0]]]), np.stack([alone, y])),
+        ):
+            one, other = (0, 1) if logits.ndim == 2 else ((0, 0), (1, 0))
+            for t in (0.7, 1.6):
+                of_logits = grad(lambda x, rows=rows, t=t: anp.sum(Categorical(x).relaxed_log_prob(rows, t)))(logits)
+                of_rows = grad(lambda r, x=logits, t=t: anp.sum(Categorical(x).relaxed_log_prob(r, t)))(rows)
+                of_t = grad(lambda t, x=logits, rows=rows: anp.sum(Categorical(x).relaxed_log_prob(rows, t)))(t)
+                assert not of_logits[one].any()
+                assert not of_rows[one].any()
+                pair = Categorical(logits[other][None])
+                single = grad(lambda x, t=t: Categorical(x).relaxed_log_prob(y, t))(pair.logits)[0]
+                np.testing.assert_array_equal(of_logits[other], single)
+                single = grad(lambda r, q=pair, t=t: q.relaxed_log_prob(r, t))(y)[0]
+                np.testing.assert_array_equal(of_rows[other], single)
+                assert of_t == grad(lambda t, q=pair: q.relaxed_log_prob(y, t))(t)
+        lone = Categorical([[3.0]])
+        assert grad(lambda t: lone.relaxed_log_prob([[1.0]], t))(0.7) == 0
+        assert grad(lambda r: lone.relaxed_log_prob(r, 0.7))(np.array([[1.0]])).tolist() == [[0.0]]
+
+    @pytest.mark.parametrize("leader", [0, 1, 2])
+    def test_whichever_category_leads_by_far(self, leader):
+        """The derivative in the logits is `1 - K softmax`: 1, and 1 - K where one leads; masked ones have none."""
+        logits, y = np.zeros((1, 4)), np.array([[0.25, 0.25, 0.5, 0.0]])
+        logits[0, leader], logits[0, 3] = 900.0, -np.inf
+        slope = grad(lambda x: Categorical(x).relaxed_log_prob(y, 0.5))(logits)[0]
+        expected = np.array([1.0, 1.0, 1.0, 0.0])
+        expected[leader] = -2.0
+        np.testing.assert_allclose(slope, expected, rtol=1e-15)
+
     def test_on_either_side_and_at_the_tie_of_the_two_forms(self):
         # At y = 1/2 and logit 0 the two sides meet; the slope in the logits there is zero.
         assert grad(lambda x: Bernoulli(x).relaxed_log_prob([0.5], 1.7))(np.array([0.0])) == 0
@@ -345,6 +409,12 @@ class TestErrors:
     def test_a_sum_that_is_not_one(self, bad):
         with pytest.raises(ValueError, match=r"relaxed needs rows that sum to 1, but the row at \(0,\) sums to "):
             self.c.relaxed_log_prob([[0.5, 0.25, bad]], 0.5)
+
+    def test_a_sum_may_be_off_by_eps_for_each_entry_and_no_more(self):
+        q = Categorical([[0.5, -1.0]])
+        assert np.isfinite(q.relaxed_log_prob([[0.5, 0.5 + 2 * EPS]], 0.5))
+        with pytest.raises(ValueError, match="sum to 1"):
+            q.relaxed_log_prob([[0.5, 0.5 + 3 * EPS]], 0.5)
 
     def test_rounding_of_a_softmax_is_not_refused(self):
         rng = np.random.default_rng(0)
@@ -390,3 +460,16 @@ class TestErrors:
             grad(lambda x: Bernoulli(x).relaxed_log_prob([0.5, 1.0], 0.5))(self.b.logits)
         with pytest.raises(ValueError, match=r"on the boundary at \(0, 2\)"):
             grad(lambda t: self.c.relaxed_log_prob([[0.5, 0.5, 0.0]], t))(0.5)
+
+    def test_whichever_argument_is_followed(self):
+        y, rows = np.array([0.5, 1.0]), np.array([[0.5, 0.5, 0.0]])
+        for fn in (
+            lambda x: Bernoulli(self.b.logits * x).relaxed_log_prob(y, 0.5),
+            lambda x: self.b.relaxed_log_prob(y * x, 0.5),
+            lambda x: self.b.relaxed_log_prob(y, 0.5 * x),
+            lambda x: Categorical(self.c.logits * x).relaxed_log_prob(rows, 0.5),
+            lambda x: self.c.relaxed_log_prob(rows * x, 0.5),
+            lambda x: self.c.relaxed_log_prob(rows, 0.5 * x),
+        ):
+            with pytest.raises(ValueError, match="needs to lie inside to be differentiated"):
+                grad(fn)(1.0)

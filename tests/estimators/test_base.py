@@ -1,12 +1,16 @@
 """The relaxed path, and what is refused before an estimator sees it."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from autograd import grad
 from autograd import numpy as anp
 
 from refgrad import Bernoulli, Categorical
 from refgrad.estimators import Estimator, GumbelSoftmax, MeanSubstitution, MuProp, Rebar, Reinforce, Relax, pathwise
 from refgrad.objectives import SquaredError
+from refgrad.testing import built_in
 
 
 def test_pathwise_gives_every_repetition_its_own_gradient():
@@ -22,6 +26,8 @@ def test_pathwise_of_a_constant_is_zero():
     value, slope = pathwise(lambda _: np.ones(3), q, noise)
     np.testing.assert_array_equal(value, np.ones(3))
     np.testing.assert_array_equal(slope, np.zeros((3, 1, 2)))
+    _, slope = pathwise(lambda _: np.ones(3), Bernoulli([-800.0]), np.zeros((3, 1)))  # whose probability underflows
+    np.testing.assert_array_equal(slope, np.zeros((3, 1)))
 
 
 def test_an_estimator_that_serves_one_family_refuses_the_other():
@@ -30,6 +36,17 @@ def test_an_estimator_that_serves_one_family_refuses_the_other():
 
     with pytest.raises(TypeError, match=r"Binary needs q of family bernoulli, but q is Categorical\(logits="):
         Binary()(Categorical([[0.0, 1.0]]), np.sum, np.zeros((1, 1, 2)))
+
+
+def test_noise_that_is_no_number_is_named_and_what_is_followed_may_be_anything():
+    q, f = Bernoulli([0.0]), SquaredError(0.5)
+    with pytest.raises(TypeError, match=r"^noise needs real numbers, but has dtype <U1"):
+        Reinforce()(q, f, [[["a"]]])
+    with pytest.raises(ValueError, match="Reinforce needs finite noise"):
+        Reinforce()(q, f, [[[np.inf]]])
+    seen = []
+    grad(lambda noise: (seen.append(Reinforce()(q, f, noise)), noise.sum())[1])(np.array([[[np.inf]]]))
+    np.testing.assert_array_equal(seen, [[[0.125]]])
 
 
 def test_a_draw_needs_a_generator():
@@ -45,6 +62,32 @@ def test_samples_come_in_blocks_and_a_block_is_no_seam():
     np.testing.assert_array_equal(estimates, Reinforce()(q, SquaredError(0.5), noise))
 
 
+@pytest.mark.parametrize(
+    ("estimator", "size"),
+    [
+        (Reinforce(), 1),
+        (Reinforce(), 300),
+        (Reinforce(), 2**16 + 1),
+        (Rebar(), 1),
+        (Rebar(), 300),
+        (MeanSubstitution(), 1),
+    ],
+    ids=repr,
+)
+def test_a_block_is_as_large_as_fits(estimator, size):
+    """Of 2**16 numbers of noise at most, and of one repetition at least."""
+
+    class Watched(type(estimator)):
+        def __call__(self, q, f, noise):  # noqa: ARG002
+            rows.append(noise.shape[1])
+            return np.zeros(noise.shape[1:])
+
+    rows, q = [], Bernoulli(np.zeros(size))
+    most = max(1, 2**16 // max(1, estimator.draws * size))
+    Watched().sample(q, SquaredError(0.5), 2 * most + 1, np.random.default_rng(0))
+    assert rows == [most, most, 1]
+
+
 def test_breaks_are_the_edges_of_the_cells():
     np.testing.assert_array_equal(GumbelSoftmax(0.5).breaks(Bernoulli([0.5, -1.0])), [-0.5, 1.0])
 
@@ -52,6 +95,36 @@ def test_breaks_are_the_edges_of_the_cells():
 def test_every_call_has_a_docstring():
     assert Reinforce.__call__.__doc__ == Estimator.__call__.__doc__
     assert "Eq." not in (Estimator.__call__.__doc__ or "")
+
+
+def test_a_docstring_of_ones_own_is_kept_and_one_that_is_missing_is_lent():
+    class Own(Reinforce):
+        def __call__(self, q, f, noise):
+            """Mine."""
+
+    class Lent(Reinforce):
+        def __call__(self, q, f, noise):
+            pass
+
+    class Neither(Own):
+        pass
+
+    assert Own.__call__.__doc__ == Neither.__call__.__doc__ == "Mine."
+    assert Lent.__call__.__doc__ == Estimator.__call__.__doc__
+    Own.__call__.__doc__ = None
+    type("Later", (Own,), {})
+    assert Own.__call__.__doc__ is None
+
+
+@pytest.mark.parametrize("estimator", built_in.instances(), ids=repr)
+def test_a_claim_that_is_made_or_not_is_a_bool(estimator):
+    for name in ("unbiased", "differentiates_f", "additive", "shift_invariant", "symmetric"):
+        assert type(getattr(estimator.claims, name)) is bool
+
+
+@pytest.mark.parametrize("estimator", built_in.instances(), ids=repr)
+def test_every_claim_names_its_page(estimator):
+    assert (Path(__file__).resolve().parents[2] / "derivations" / f"{estimator.claims.derivation}.md").exists()
 
 
 STEPS = [
@@ -84,6 +157,7 @@ def test_a_constant_has_a_derivative_of_zero():
         noise = q.draw_noise((1, 5), np.random.default_rng(0))
         ones = {1: lambda z: np.ones(np.shape(z)[:-1]), 2: lambda z: np.ones(np.shape(z)[:-2])}[q.event_ndim]
         assert not GumbelSoftmax(0.5)(q, ones, noise).any()
+        assert not GumbelSoftmax(0.5)(q, lambda z, ones=ones: ones(z).astype(int), noise).any()
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

@@ -7,6 +7,7 @@ from autograd import numpy as anp
 from refgrad import Bernoulli, Categorical, exact
 from refgrad.estimators import ConstantBaseline, ControlVariate, Reinforce
 from refgrad.estimators._agreement import Agreement
+from refgrad.exact.moments import ROUNDING
 from refgrad.objectives import Interacting, SquaredError
 
 PAIR = Bernoulli([0.5, -1.0])
@@ -80,6 +81,11 @@ def test_the_value_is_unbiased_and_its_variance_in_closed_form(q):
         assert rest == pytest.approx(spread - covariance**2 / own, abs=scale * (1 + np.abs(f(z)).max()))
 
 
+def test_it_serves_what_the_control_variate_serves_and_else_both_families():
+    assert pair_of().claims.families == ("bernoulli", "categorical")
+    assert [ControlVariate(Agreement(n)).claims.families for n in (1, 2)] == [("bernoulli",), ("categorical",)]
+
+
 def test_coefficient_zero_is_reinforce_and_a_constant_is_a_constant_baseline():
     q, f = Bernoulli([0.6, -1.1]), Interacting(0.5, *np.arange(-4, 4).reshape(4, 2) / 4)
     noise = noise_for(q, 20)
@@ -134,6 +140,18 @@ class TestCheck:
             pair_of(lambda q: mean_of_product(q) + off).check(PAIR)
         with pytest.raises(ValueError, match=r"the derivative of the mean needs .* at \(0,\)"):
             pair_of(lambda q: mean_of_product(q) + off * (q.logits[..., 0] - 0.5)).check(PAIR)
+
+    def test_the_bound_is_the_rounding_of_the_largest_value_times_the_number_of_logits(self):
+        for scale in (2.0**-60, 1.0, 2.0**60):
+
+            def pair(off, scale=scale):
+                return ControlVariate(
+                    lambda z: scale * z[..., 0] * z[..., 1], lambda q: scale * (mean_of_product(q) + off * ROUNDING)
+                )
+
+            pair(1.75).check(PAIR)
+            with pytest.raises(ValueError, match="the mean needs to be that of"):
+                pair(2.25).check(PAIR)
 
     def test_a_mistake_that_another_place_hides(self):
         swapped = pair_of(lambda q: q.probs[..., 0] ** 2)

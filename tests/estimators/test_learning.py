@@ -1,6 +1,7 @@
 """Learning: equality by value, Adam against its formula, regressors against finite differences, the loop of steps."""
 
 import pickle
+import re
 from dataclasses import FrozenInstanceError, dataclass, field, replace
 from typing import Any
 
@@ -54,6 +55,10 @@ class TestByValue:
     def test_zeros_of_both_signs_are_equal_and_so_are_their_hashes(self):
         assert Brief([0.0]) == Brief([-0.0])
         assert hash(Brief([0.0], 0.0)) == hash(Brief([-0.0], -0.0))
+
+    def test_what_differs_has_another_hash(self):
+        others = [Brief([1.0, 2.0]), Brief([1.0, 0.0]), Brief([1.0, 1e-20]), Brief([1.0, 2.0], 3.0), Other([1.0, 2.0])]
+        assert len(set(map(hash, others))) == len(others)
 
     def test_none_is_no_array(self):
         assert Linear() != Linear([0.0])
@@ -126,10 +131,18 @@ class TestAdam:
         with pytest.raises(FrozenInstanceError):
             after.steps = 0
 
-    @pytest.mark.parametrize("options", [{"rate": 0.0}, {"rate": np.nan}, {"rate": np.inf}, {"epsilon": 0.0}])
+    @pytest.mark.parametrize(
+        "options", [{"rate": 0.0}, {"rate": np.nan}, {"rate": np.inf}, {"epsilon": 0.0}, {"epsilon": np.inf}]
+    )
     def test_a_rate_or_an_epsilon_that_is_none(self, options):
         with pytest.raises(ValueError, match="Adam needs a positive rate and epsilon, but they are"):
             Adam(**options)
+
+    @pytest.mark.parametrize("name", ["mean", "square"])
+    def test_a_state_that_is_not_finite(self, name):
+        state = {"mean": [0.5], "square": [0.5], "steps": 1, name: [np.nan]}
+        with pytest.raises(ValueError, match=rf"^Adam {name} needs finite entries"):
+            Adam(**state)
 
     @pytest.mark.parametrize("options", [{"decay": 1.0}, {"decay": -0.1}, {"decay_square": 1.0}, {"decay": np.nan}])
     def test_a_decay_out_of_range(self, options):
@@ -221,6 +234,23 @@ class TestRegressors:
             assert together[row] == regressor(features[row])
             assert together[row] == regressor(features[row][None])[0]
 
+    def test_one_unit_is_enough_and_its_first_parameters_are_normal_numbers_from_the_seed(self):
+        rng = np.random.default_rng(5)
+        weights, out = rng.normal(size=3) / np.sqrt(4), rng.normal(size=1)
+        first = OneHiddenLayer(units=1, seed=5).started(3).parameters
+        np.testing.assert_allclose(first, [*weights, 0.0, *out, 0.0], rtol=1e-15)
+        rng = np.random.default_rng(0)
+        weights, out = rng.normal(size=8) / np.sqrt(3), rng.normal(size=4) / 2
+        first = OneHiddenLayer(units=4).started(2).parameters
+        np.testing.assert_allclose(first, [*weights, *np.zeros(4), *out, 0.0], rtol=1e-15)
+
+    def test_what_is_followed_is_shown_by_its_shape(self):
+        seen = []
+        grad(lambda own: (seen.append(repr(Linear(own))), own.sum())[1])(np.zeros(3))
+        assert seen == ["Linear(parameters=<traced, shape (3,)>)"]
+        grad(lambda own: (seen.append(Linear(own) == Linear([0.0, 0.0, 0.0])), own.sum())[1])(np.zeros(3))
+        assert seen[1]
+
     def test_the_first_parameters(self):
         np.testing.assert_array_equal(Linear().started(3).parameters, np.zeros(4))
         one, other = OneHiddenLayer().started(3), OneHiddenLayer().started(3)
@@ -241,6 +271,8 @@ class TestRegressors:
         for signal in (1.0, np.ones(3), np.ones((4, 2))):
             with pytest.raises(ValueError, match=r"features of shape \(4, 3\) need values of shape \(\.\.\., 4\), but"):
                 REGRESSORS[0].gradient(X, signal)
+        with pytest.raises(ValueError, match=r"values of shape \(\.\.\., 2, 4\), but they have \(3,\)"):
+            REGRESSORS[0].gradient(np.stack([X, X]), np.ones(3))
 
     def test_parameters_that_are_none(self):
         with pytest.raises(ValueError, match="Linear parameters needs finite entries, but is"):
@@ -274,8 +306,10 @@ class TestFitted:
     def test_what_is_refused(self):
         with pytest.raises(ValueError, match=r"a fit needs a value, but they have shape \(0, 4\)"):
             Linear().fitted(X, np.zeros((0, 4)))
-        with pytest.raises(ValueError, match="values needs finite entries"):
+        with pytest.raises(ValueError, match=r"^values needs finite entries"):
             Linear().fitted(X, np.full(4, np.nan))
+        with pytest.raises(ValueError, match=r"^features needs finite entries"):
+            Linear().fitted(np.inf * X, np.ones(4))
         with pytest.raises(
             ValueError, match=r"features of shape \(4, 3\) need values of shape \(\.\.\., 4\), but they"
         ):
@@ -300,7 +334,17 @@ class TestLearn:
             for progress in (False, True)
         )
         assert one == other
-        assert "0/4" in capsys.readouterr().err
+        shown = capsys.readouterr().err
+        assert "0/4" in shown
+        assert re.search(r"[ ?]step/s|s/step\]", shown)
+
+    def test_one_repetition_and_no_bar_unless_asked(self, capsys):
+        one, other = (
+            learn(MovingAverageBaseline(), self.q, self.f, np.random.default_rng(3), steps=4, **options)
+            for options in ({}, {"n": 1, "progress": False})
+        )
+        assert one == other
+        assert capsys.readouterr().err == ""
 
     @pytest.mark.parametrize("options", [{"steps": -1}, {"steps": 1, "n": 0}])
     def test_steps_that_are_none(self, options):

@@ -63,6 +63,10 @@ def wavy(z):
     return (anp.cos(2 * z + 0.3) + z * z * z).sum(-1)
 
 
+def test_what_it_claims_to_be_exact_for():
+    assert [MuProp(order).claims.exact_for for order in (1, 2)] == ["linear", "quadratic"]
+
+
 def test_one_estimate_by_hand():
     """At p = 1/2, t = 1/4: f(p) = 1/16, f' = 1/2, f'' = 2; f(1) = 9/16, f(0) = 1/16; b(1) = 5/16, b(0) = -3/16."""
     q, f, noise = Bernoulli([0.0]), SquaredError(0.25), np.array([[[1.0], [-1.0]]])

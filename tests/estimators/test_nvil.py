@@ -1,6 +1,7 @@
 """NVIL: the mean times the scale is the gradient, exactly; the baseline goes to E[f | x]; every message."""
 
 from dataclasses import replace
+from importlib import import_module
 from itertools import pairwise, product
 
 import numpy as np
@@ -10,6 +11,7 @@ from refgrad import Bernoulli, Categorical, exact
 from refgrad.estimators import Adam, ConstantBaseline, Linear, Nvil, OneHiddenLayer, Reinforce
 from refgrad.objectives import Interacting, Quadratic, SquaredError
 
+MODULE = import_module("refgrad.estimators.nvil")
 PAIR = Bernoulli([0.6, -1.1]), Interacting(0.5, *np.arange(-4, 4).reshape(4, 2) / 4)
 CATEGORIES = (
     Categorical([[1.0, 2.5, 0.5], [0.5, -1.0, 0.0]]),
@@ -330,6 +332,13 @@ class TestValues:
         assert hash(one) == hash(other)
         assert one.optimizer.steps == 5
         assert Nvil(X).fit(ROWS, PRODUCT, np.random.default_rng(0), steps=0) == Nvil(X)
+
+    def test_a_fit_is_a_thousand_steps_of_one_sample_unless_asked(self, monkeypatch):
+        asked = []
+        monkeypatch.setattr(MODULE, "learn", lambda *_, **options: asked.append(options))
+        Nvil(X).fit(ROWS, PRODUCT, np.random.default_rng(0))
+        Nvil(X).fit(ROWS, PRODUCT, np.random.default_rng(0), steps=3, n=2, progress=True)
+        assert asked == [{"steps": 1000, "n": 1, "progress": False}, {"steps": 3, "n": 2, "progress": True}]
 
     def test_repr_shows_what_is_no_default(self):
         assert repr(Nvil([0.5, -1.0])) == "Nvil(features=[ 0.5, -1. ])"

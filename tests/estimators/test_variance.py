@@ -1,5 +1,9 @@
 """The gradient of the variance from one sample, and what is learned by it."""
 
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -100,6 +104,50 @@ def test_tuning_is_a_function_of_the_generator_and_comes_near_the_optimum():
     assert total(one, PAIR) < 1.02 * best < 0.9 * total(Rebar(), PAIR)  # a function of the seed
     moments = exact.moments(one, *PAIR)
     assert (np.abs(moments.mean - exact.gradient(*PAIR)) <= moments.error).all()
+
+
+def test_a_pair_of_equal_estimates_has_no_variance():
+    q, f = Bernoulli([0.5, -1.0]), SquaredError(0.2)
+    one, other = Rebar().draw_noise(q, 2, np.random.default_rng(0)).swapaxes(0, 1)
+    same, both = (np.stack(pair, axis=1) for pair in ([one, one], [one, other]))
+    assert not Rebar().variance_gradient(q, f, same, pairs=True).any()
+    weighted = Rebar().variance_gradient(q, f, np.concatenate([same, both], axis=1), pairs=True, weights=[5.0, 0.5])
+    np.testing.assert_allclose(weighted, 0.5 * Rebar().variance_gradient(q, f, both, pairs=True), rtol=1e-13)
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """A control variate of one parameter."""
+
+    parameters: Any
+
+    def __call__(self, relaxed):
+        return self.parameters[0] * relaxed.sum(axis=-1)
+
+
+def test_an_estimator_at_a_vector_has_its_numbers():
+    q = Bernoulli([0.5, -1.0])
+    changed = Rebar(coupled=True, optimizer=Adam(0.5)).at(np.array([np.log(0.25), 0.75]), q)
+    assert changed == Rebar(0.25, 0.75, coupled=True, optimizer=Adam(0.5))
+    np.testing.assert_allclose(changed.parameters(q), [np.log(0.25), 0.75], rtol=1e-15)
+    relax = Relax(Scaled([3.0]), coupled=True).at(np.array([np.log(0.25), 0.75, -2.0]), q)
+    np.testing.assert_allclose(relax.parameters(q), [np.log(0.25), 0.75, -2.0], rtol=1e-15)
+    assert (relax.temperature, relax.coefficient, relax.coupled) == (0.25, 0.75, True)
+    hidden = Relax(OneHiddenLayer(units=2))
+    vector = np.arange(1.0, 12.0)  # two of the relaxation, and 2 (2 + 2) + 1 of the layer
+    np.testing.assert_allclose(hidden.at(vector, q).parameters(q), vector, rtol=1e-15)
+    assert hidden.at(vector, q).control_variate == OneHiddenLayer(vector[2:], units=2)
+    plain = Relax(np.sum).at(np.array([0.0, 0.5]), q)
+    assert (plain.control_variate, plain.temperature, plain.coefficient) == (np.sum, 1.0, 0.5)
+
+
+def test_tuning_is_a_thousand_steps_of_one_repetition_unless_asked(monkeypatch):
+    asked, q, f = [], Bernoulli([0.5]), SquaredError(0.45)
+    module = import_module("refgrad.estimators._variance")
+    monkeypatch.setattr(module, "learn", lambda *_, **options: asked.append(options))
+    Rebar().tune(q, f, np.random.default_rng(0))
+    Rebar().tune(q, f, np.random.default_rng(0), steps=3, n=2, progress=True)
+    assert asked == [{"steps": 1000, "n": 1, "progress": False}, {"steps": 3, "n": 2, "progress": True}]
 
 
 def test_no_steps_are_none():

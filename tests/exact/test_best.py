@@ -1,5 +1,8 @@
 """The best constants and coefficients against a search over exact variances, and where they could go wrong."""
 
+from importlib import import_module
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scipy.optimize import minimize, minimize_scalar
@@ -132,6 +135,13 @@ def test_the_value_coefficient_keeps_its_digits_at_a_saturated_bit(logit):
     assert best == pytest.approx(-0.5, rel=1e-12)
 
 
+def test_a_huge_value_that_never_comes_hides_nothing():
+    """It has probability exp(-300): its square times that is nothing beside the variance of the second bit."""
+    q = Bernoulli([300.0, 0.5])
+    best = exact.best_value_coefficient(q, lambda z: 3 * z[..., 1], lambda z: 1e20 * (1 - z[..., 0]) + z[..., 1])
+    assert best == pytest.approx(3.0, rel=1e-12)
+
+
 def test_functions_of_the_wrong_shape_or_kind_are_named():
     q = Bernoulli([0.5, -1.0])
     with pytest.raises(
@@ -185,6 +195,28 @@ def test_a_coefficient_that_changes_nothing_is_refused():
         exact.best_coefficient(nothing, q, SquaredError(0.45))
     with pytest.raises(ValueError, match="needs to depend on its coefficient"):
         exact.best_coefficient(ControlVariate(Agreement(1)), Bernoulli([0.5, 1.0]), SquaredError(0.5), weights=[0, 0])
+
+
+@pytest.mark.parametrize(("scale", "ulps", "coefficient"), [(1.0, 254, None), (1.0, 258, 0.0), (2.0**30, 254, None)])
+def test_a_curvature_within_64_ulps_of_the_variances_is_none(scale, ulps, coefficient, monkeypatch):
+    """The variance at -1 and at 1 has half of it more than that at 0; four variances are compared."""
+
+    def moments(estimator, *_):
+        more = ulps / 2 * np.finfo(float).eps if estimator.coefficient else 0.0
+        return SimpleNamespace(variance=np.array([scale * (1 + more)]))
+
+    monkeypatch.setattr(import_module("refgrad.exact.best"), "moments", moments)
+    q, f = Bernoulli([0.5]), SquaredError(0.45)
+    if coefficient is None:
+        with pytest.raises(ValueError, match="needs to depend on its coefficient"):
+            exact.best_coefficient(Rebar(), q, f)
+    else:
+        assert exact.best_coefficient(Rebar(), q, f) == coefficient
+
+
+def test_options_are_those_of_the_moments():
+    with pytest.raises(ValueError, match="more than the limit of 10;"):
+        exact.best_coefficient(Rebar(), Bernoulli([0.5]), SquaredError(0.45), limit=10)
 
 
 def test_estimators_and_weights_that_are_refused():

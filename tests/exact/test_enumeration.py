@@ -1,9 +1,12 @@
 """Value and gradient by enumeration, against four proofs that share no line with them."""
 
+import re
 import sys
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from fractions import Fraction
+from importlib import import_module
 from itertools import product
+from types import SimpleNamespace
 
 import mpmath
 import numpy as np
@@ -14,8 +17,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from refgrad import Bernoulli, Categorical, exact
+from refgrad.exact._blocks import WINDOW, run
+from refgrad.exact._factors import factors
 from refgrad.objectives import Interacting, Quadratic, SquaredError, Table
 
+MODULE = import_module("refgrad.exact.enumeration")
 EPS = np.finfo(float).eps
 
 
@@ -125,6 +131,12 @@ def test_saturated_categories_keep_their_digits(logit):
     np.testing.assert_allclose(gradient, truth, rtol=1e-12)
 
 
+def test_a_constant_in_f_costs_no_digits_where_nothing_is_near_certain():
+    p, values = np.array([0.3, 0.2, 0.1, 0.4]), np.arange(4.0) / 8
+    gradient = exact.gradient(Categorical([np.log(p)]), Table(2.0**45 + values, event_shape=(1, 4)))
+    np.testing.assert_allclose(gradient[0], p * (values - p @ values), atol=8 * EPS)
+
+
 class TestMasks:
     q = Categorical([[0.5, -np.inf, 1.0], [-np.inf, 0.0, -np.inf]])
 
@@ -155,6 +167,30 @@ class TestBlocks:
         assert sum(sizes) == 2**18
         assert max(sizes) <= 2**14
 
+    @pytest.mark.parametrize("block", [1, 3, 8, 20])
+    def test_a_block_is_no_seam_and_holds_a_row_at_least(self, block, monkeypatch):
+        sizes, q = [], Bernoulli([0.5, -1.0, 0.25, 2.0, -0.75])
+        coefficients = np.random.default_rng(0).normal(size=(4, 5))
+
+        def f(z):
+            sizes.append(len(z))
+            return Interacting(0.5, *coefficients)(z)
+
+        whole = exact.value(q, f), exact.gradient(q, f)
+        monkeypatch.setattr(MODULE, "BLOCK", block)
+        sizes.clear()
+        assert exact.value(q, f) == pytest.approx(whole[0], rel=1e-14)
+        assert sizes == [max(4, block // 4 * 4)] * len(sizes[:-1]) + sizes[-1:]  # four columns a row
+        assert sum(sizes) == 2**5
+        np.testing.assert_allclose(exact.gradient(q, f), whole[1], rtol=1e-13)
+
+    @pytest.mark.parametrize(("size", "rows"), [(1, 1), (2, 1), (3, 2), (4, 2), (5, 3)])
+    def test_memory_is_that_of_half_of_the_variables(self, size, rows):
+        by_left, by_right, split = MODULE._halves(
+            factors(Bernoulli(np.zeros(size))), lambda z: z[:, 0], 2**9, False, None
+        )
+        assert (len(by_left), len(by_right), split) == (2**rows, 2 ** (size - rows), rows)
+
     @pytest.mark.parametrize("pool", [ThreadPoolExecutor, ProcessPoolExecutor])
     def test_workers_do_not_change_the_bits(self, pool):
         q, f = Bernoulli(np.linspace(-1, 1, 17)), Quadratic(0.5, np.linspace(-1, 1, 17), np.eye(17)[::-1])
@@ -164,7 +200,28 @@ class TestBlocks:
 
     def test_a_bar(self, capsys):
         exact.value(Bernoulli(np.zeros(16)), lambda z: z[:, 0], progress=True)
+        shown = capsys.readouterr().err
+        assert "/4 " in shown
+        assert re.search(r"[ ?]block/s|s/block\]", shown)
+        assert shown.split("\r")[-2].isspace()  # it is wiped at the end
+        assert shown.endswith("\r")
+        exact.gradient(Bernoulli(np.zeros(16)), lambda z: z[:, 0], progress=True)
         assert "/4 " in capsys.readouterr().err
+
+    def test_blocks_are_submitted_in_a_window(self):
+        class Lazy:
+            submitted = 0
+
+            def submit(self, work, task):
+                self.submitted += 1
+                return SimpleNamespace(result=lambda: work(task), cancel=lambda: cancelled.append(task))
+
+        executor, cancelled = Lazy(), []
+        results = run(lambda task: 2 * task, range(100), progress=False, executor=executor)
+        assert [next(results) for _ in range(3)] == [0, 2, 4]
+        assert executor.submitted == WINDOW + 2
+        results.close()
+        assert cancelled == list(range(3, WINDOW + 2))
 
     def test_a_bar_without_tqdm(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "tqdm", None)
@@ -176,8 +233,14 @@ class TestErrors:
     def test_too_large(self):
         with pytest.raises(ValueError, match=r"needs 134,217,728 evaluations, more than the limit of 67,108,864; pass"):
             exact.gradient(Bernoulli(np.zeros(27)), np.sum)
-        with pytest.raises(ValueError, match=r"needs 9 evaluations, more than the limit of 8; pass limit=9"):
+        with pytest.raises(
+            ValueError, match=r"^enumeration needs 9 evaluations, more than the limit of 8; pass limit=9"
+        ):
             exact.value(Categorical(np.zeros((2, 3))), np.sum, limit=8)
+        with pytest.raises(
+            ValueError, match=r"^enumeration needs 9 evaluations, more than the limit of 8; pass limit=9"
+        ):
+            exact.gradient(Categorical(np.zeros((2, 3))), np.sum, limit=8)
         assert exact.value(Bernoulli(np.zeros(2)), lambda z: z[:, 0], limit=4) == 0.5
 
     def test_a_batch(self):

@@ -12,10 +12,12 @@ from scipy.integrate import dblquad, quad
 
 from refgrad import Bernoulli, Categorical, exact
 from refgrad.estimators import Claims, Estimator, GumbelSoftmax, Rebar, Reinforce
+from refgrad.exact._integrate import Sums
 from refgrad.exact._rules import SHIFTS, Lattice, Trapezoid, gauss
 from refgrad.objectives import Interacting, SquaredError, Table
 
 MODULE = import_module("refgrad.exact.moments")
+EPS = np.finfo(float).eps
 LADDER = import_module("refgrad.exact._ladder")
 
 
@@ -62,7 +64,8 @@ def test_the_covariance_of_reinforce_by_enumeration():
     mean = weights @ rows
     covariance = (rows - mean).T @ (weights[:, None] * (rows - mean))
     moments = exact.moments(Reinforce(), q, f)
-    assert moments.covariance.shape == (2, 3, 2, 3)
+    assert moments.covariance.shape == moments.covariance_error.shape == (2, 3, 2, 3)
+    assert moments.mean.shape == moments.variance.shape == moments.error.shape == moments.mean_error.shape == (2, 3)
     np.testing.assert_allclose(moments.covariance.reshape(6, 6), covariance, atol=1e-13)
     np.testing.assert_allclose(moments.variance.ravel(), covariance.diagonal(), atol=1e-13)
     np.testing.assert_allclose(moments.mean.ravel(), mean, atol=1e-14)
@@ -98,7 +101,7 @@ class Finer:
         return [Trapezoid(self.steps[-1] / 2, 50, plan.axes, 6.0)]
 
 
-@pytest.mark.parametrize("block", range(10))
+@pytest.mark.parametrize("block", [1, *(pytest.param(b, marks=pytest.mark.exhaustive) for b in (0, *range(2, 10)))])
 def test_the_true_error_stays_under_the_stated_one(block, monkeypatch):
     for seed in range(20 * block, 20 * block + 20):
         estimator, q, f = random_case(seed)
@@ -159,7 +162,9 @@ def test_three_axes_with_extreme_logits():
     assert (moments.error < 1e-8).all()
 
 
-@pytest.mark.parametrize("logit", [50.0, 90.0, 100.0, 700.0])
+@pytest.mark.parametrize(
+    "logit", [*(pytest.param(x, marks=pytest.mark.exhaustive) for x in (50.0, 90.0, 100.0)), 700.0]
+)
 def test_what_lies_beyond_the_reach_is_in_the_error(logit):
     """In the cell of probability exp(-logit) the relaxation changes at depth -logit: too far with two axes."""
     q = Bernoulli([logit, -logit])
@@ -213,10 +218,30 @@ def test_workers_and_bars_do_not_change_the_bits():
         np.testing.assert_array_equal(getattr(alone, name), getattr(together, name))
 
 
+def test_no_bar_unless_asked_and_workers_are_used(capsys):
+    executor, submitted = ThreadPoolExecutor(1), []
+
+    def submit(*args):
+        submitted.append(args)
+        return ThreadPoolExecutor.submit(executor, *args)
+
+    q, f = Bernoulli([0.4, -1.0]), Table([0.0, 1.0, 2.0, 3.0])
+    with executor:
+        executor.submit = submit
+        for answer in (exact.value, exact.gradient, lambda *args, **options: exact.moments(Rebar(), *args, **options)):
+            before = len(submitted)
+            answer(q, f, executor=executor)
+            assert len(submitted) > before
+    exact.best_constant(q, f)
+    assert capsys.readouterr().err == ""
+
+
 def test_bias():
     q, f = Bernoulli([0.4]), Table([0.0, 1.0])
     bias = exact.bias(GumbelSoftmax(1.0), q, f)
     np.testing.assert_array_equal(bias, exact.moments(GumbelSoftmax(1.0), q, f).mean - exact.gradient(q, f))
+    with pytest.raises(ValueError, match="more than the limit of 10;"):
+        exact.bias(GumbelSoftmax(1.0), q, f, limit=10)
 
 
 @dataclass(frozen=True)
@@ -262,6 +287,64 @@ def test_where_f_has_a_kink_the_error_says_so(logits, kink, temperature):
     assert (moments.error > 1e-6).all()
 
 
+class Leaky(Trapezoid):
+    """What it leaves out is written down."""
+
+    def left_out(self):
+        return 0.5, 0.25
+
+
+@pytest.mark.parametrize(
+    ("rule", "beyond", "missing"), [(Leaky(0.5, 42.0, 1, 3.0), 0.5, 0.25), (gauss(2, 1), 0.0, 0.0)]
+)
+def test_the_error_is_made_of_its_parts(monkeypatch, rule, beyond, missing):
+    q, f, asked = Bernoulli([0.0, 0.0]), Table([0.0, 4.0, 8.0, 12.0]), []  # the gradient is (2, 1)
+    made = Sums(np.array([3.0, -5.0]), np.array([16.0, 32.0]), np.array([[100.0, 6.0], [6.0, 400.0]]), 7.0)
+    moved = Sums(first=np.array([0.5, 0.125]), second=np.array([[2.0, 1.0], [1.0, 4.0]]))
+    rounding = Sums(first=np.array([2.0**-10, 2.0**-9]), second=np.diag([2.0**-8, 2.0**-7]))
+
+    def rules(plan, limit, what, temperature):
+        asked.append((plan.reads, limit, what, temperature))
+        return iter([rule] * 5)
+
+    def sensitivity(estimator, f, plan, first, center):
+        asked.append((estimator, first, center.tolist()))
+        return rounding
+
+    def integrate(estimator, f, plan, rule, center, *, progress, executor):
+        asked.append((estimator, rule, center.tolist(), progress, executor))
+        return made
+
+    def agree(totals, last, axes, granted):
+        asked.append((len(totals), last, axes, granted is rounding))
+        return len(totals) == 3
+
+    for name, fake in {"ladder": rules, "sensitivity": sensitivity, "integrate": integrate, "agree": agree}.items():
+        monkeypatch.setattr(MODULE, name, fake)
+    monkeypatch.setattr(MODULE, "remaining", lambda totals, last: (made, moved) if last is rule else None)
+    estimator = GumbelSoftmax(0.5)
+    found = exact.moments(estimator, q, f, limit=77)
+    relative = 64 * EPS + missing
+    error = moved.first + relative * (made.absolute + np.array([2.0, 1.0])) + 32 * rounding.first + beyond * 7.0
+    second = moved.second + relative * np.array([[100.0, 200.0], [200.0, 400.0]]) + 32 * rounding.second
+    second = second + beyond * 49.0 + np.outer([3.0, 5.0], error) + np.outer(error, [3.0, 5.0])
+    np.testing.assert_array_equal(found.mean, [5.0, -4.0])
+    np.testing.assert_array_equal(found.covariance, [[91.0, 21.0], [21.0, 375.0]])
+    np.testing.assert_allclose(found.mean_error, error, rtol=1e-15)
+    np.testing.assert_allclose(found.covariance_error, second, rtol=1e-15)
+    np.testing.assert_allclose(found.error, second.diagonal(), rtol=1e-15)
+    assert asked[:2] == [(("cell",), 77, f"quadrature of {estimator!r}", 0.5), (estimator, rule, [2.0, 1.0])]
+    assert asked[2:] == [
+        step for count in (1, 2, 3) for step in ((estimator, rule, [2.0, 1.0], False, None), (count, rule, 2, True))
+    ]
+
+
+def test_an_error_is_never_less_than_numbers_below_the_normal_ones_can_say():
+    found = exact.moments(Reinforce(), Bernoulli([0.0]), Table([0.0, 0.0]))
+    for error in (found.error, found.mean_error, found.covariance_error):
+        assert (error == 64 * np.finfo(float).smallest_subnormal).all()
+
+
 class TestErrors:
     q, f = Bernoulli([0.4, -1.0]), Table([0.0, 1.0, 2.0, 3.0])
 
@@ -280,6 +363,21 @@ class TestErrors:
             exact.moments(GumbelSoftmax(0.5), self.q, self.f, limit=1000)
         with pytest.raises(ValueError, match="needs one row of logits"):
             exact.moments(Reinforce(), Bernoulli(np.zeros((3, 2))), self.f)
+
+
+def test_a_lattice_is_shifted_by_uniform_numbers_from_its_seed():
+    """The first point of the lattice is the shift itself."""
+    y = np.random.default_rng(3).random(4)
+    x = y**3 * (10 - 15 * y + 6 * y**2)
+    points, weights = Lattice(64, 4, 3, 2.0).points(np.array([0, 17]))
+    np.testing.assert_allclose(points[0], 2.0 * (np.log(x) - np.log1p(-x)), rtol=1e-12)
+    again = Lattice(64, 4, 3, 2.0).points(np.array([17]))
+    np.testing.assert_array_equal(again[0][0], points[1])
+    np.testing.assert_array_equal(again[1][0], weights[1])
+
+
+def test_a_gauss_rule_is_not_stretched_unless_asked():
+    np.testing.assert_array_equal(gauss(8, 1).nodes, gauss(8, 1, 1.0).nodes)
 
 
 def test_rules_integrate_what_is_known():

@@ -17,6 +17,7 @@ from refgrad.exact._relaxed_rule import relaxed_rules
 from refgrad.objectives import Interacting, Quadratic, SquaredError
 
 MODULE = import_module("refgrad.exact.moments")
+RULE = import_module("refgrad.exact._relaxed_rule")
 
 
 def rule(logits, temperature, number):
@@ -64,6 +65,24 @@ def test_nodes_lie_in_their_cell():
         assert abs(weights.sum() - 1) < 1e-12
         if z[4]:  # where the cells have two sides that noise of finite precision can reach
             assert (noise_of(logits, 1.0, v)[:, 4] > 0).all()
+
+
+def test_a_node_that_rounding_puts_at_zero_is_the_least_point_above(monkeypatch):
+    """Where most relaxed samples underflow: rest 2 at temperature 1e-3."""
+    monkeypatch.setattr(RULE, "_gauss", lambda *_: (np.array([0.0, 0.25]), np.array([0.5, 0.5])))
+    v, weights = RULE._one_axis(2.0, 1e-3, 2)
+    assert np.isfinite(v).all()
+    assert weights.tolist() == [0.5, 0.5]
+    margin = np.logaddexp(0.0, v + 2.0)  # logit + noise
+    assert expit(-margin[0] / 1e-3) < 1e-300
+    assert expit(-margin[1] / 1e-3) == pytest.approx(0.25, rel=1e-9)
+
+
+def test_a_rule_of_more_nodes_than_points_has_nodes_without_weight():
+    nodes, weights = RULE._gauss(np.array([0.5, 0.5]), np.array([0.25, 0.75]), 3)
+    assert weights.sum() == pytest.approx(1.0, rel=1e-14)
+    assert weights @ nodes == pytest.approx(0.5, rel=1e-14)
+    assert weights @ nodes**2 == pytest.approx(0.25, rel=1e-14)
 
 
 def random_case(seed):
