@@ -14,6 +14,7 @@ from refgrad.exact._rules import _density
 
 COUNTS = (2, 3, 4, 5, 6, 8, 10, 12, 16)  # nodes on each axis of a cell
 STEP, REACH = 0.0625, 42.0  # of the grid of v on which the distribution of a relaxed sample is summed up
+FAINT = 1e-100  # deviation of a distribution, below which it is a point
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ def _gauss(x: Array, weights: Array, count: int) -> tuple[Array, Array]:
         diagonal[k] = weights @ (x * now**2)
         new = (x - diagonal[k]) * now - off[k - 1] * before
         off[k] = np.sqrt(weights @ new**2)
+        off[k] *= off[k] > FAINT
         before, now = now, new / off[k] if off[k] else new
     nodes, vectors = eigh_tridiagonal(diagonal, off[:-1])
     return nodes, vectors[0] ** 2

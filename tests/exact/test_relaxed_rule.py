@@ -219,3 +219,15 @@ def test_three_axes_where_the_limit_is_too_small_for_a_trapezoid():
     assert (np.abs(found.variance - right.variance) <= found.error + right.error).all()
     with pytest.raises(ValueError, match="more than the limit of 64"):
         exact.moments(GumbelSoftmax(0.3), q, f, limit=64)
+
+
+@pytest.mark.parametrize("temperature", [1e-3, 1e-4, 1e-8])
+def test_a_relaxed_sample_that_is_a_point_to_any_digits(temperature):
+    """At logit 700 nearly all of it is at one: the variables beside it have the moments that they have alone."""
+    three, four = (
+        exact.moments(GumbelSoftmax(temperature), Bernoulli(logits), SquaredError(0.45), limit=20_000)
+        for logits in ([0.5, -0.5, 1.0], [700.0, 0.5, -0.5, 1.0])
+    )
+    assert np.isfinite(four.mean).all()
+    assert four.mean[0] == 0 or abs(four.mean[0]) < 1e-100
+    assert (np.abs(four.mean[1:] - three.mean) <= four.error[1:] + three.error).all()
