@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import product
@@ -15,7 +16,7 @@ __all__ = ["Bernoulli", "Categorical", "Reference", "distribution"]
 
 
 @dataclass(frozen=True)
-class Reference:
+class Reference(ABC):
     """One row of logits, flat."""
 
     logits: Vector
@@ -37,8 +38,9 @@ class Reference:
         """Whether no variable of z is masked."""
         return not any(one and x == mpf("-inf") for x, one in zip(self.logits, z, strict=True))
 
+    @abstractmethod
     def log_prob(self, z: Vector) -> Any:
-        raise NotImplementedError
+        """Log-probability of z."""
 
 
 class Bernoulli(Reference):
