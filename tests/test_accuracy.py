@@ -33,6 +33,7 @@ HARD = {
         ([323.3], [1.0], [-300.3], [0.3], 1.0, [1.0]),
         ([-36.3], [1.0], [-8.0], [0.3], 1e-2, [1.0]),
         ([0.0], [1.0], [1.0], [0.4999], 1e-3, [1.0]),
+        ([2.0**-52], [1.0], [1.0], [0.5], 1.0, [1.0]),
     ],
     "categorical": [
         ([[40.0, 0.0, 0.5]], [[0.5, 1e-9, 0.2]], [[0.3, 0.2, 0.1]], [[0.2, 0.3, 0.5]], 0.5, [[1.0, 0.0, 0.0]]),
@@ -176,7 +177,8 @@ def without_the_largest(x, keep):
     return anp.where(keep, shifted - anp.log(anp.sum(anp.exp(shifted), axis=-1, keepdims=True)), -np.inf)
 
 
-def of_sides(logits, log_one, log_zero, temperature):
+def of_sides(logits, relaxed, temperature):
+    log_one, log_zero = anp.log(relaxed), anp.log1p(-relaxed)
     noise = temperature * (log_one - log_zero) - logits
     return anp.log(temperature) - log_one - log_zero - by_autograd(noise) - by_autograd(-noise)
 
@@ -202,6 +204,7 @@ NAIVE = {
     "log of expm1": ("bernoulli", "fresh_given", bernoulli, "log_complement", lambda s: np.log(-np.expm1(-s))),
     "log1p of -exp": ("bernoulli", "fresh_given", bernoulli, "log_complement", lambda s: np.log1p(-np.exp(-s))),
     "softplus on both sides": ("bernoulli", "d relaxed_log_prob / d logits", _relaxed, "binary_density", of_sides),
+    "and both halves": ("bernoulli", "d relaxed_log_prob / d relaxed", _relaxed, "binary_density", of_sides),
     "1 less the likeliest": ("categorical", "score", categorical, "complement", lambda p: 1 - p),
     "g less the mean of g": ("categorical", "d probs / d logits", _functions, "centred", plain),
     "g less the first g": ("categorical", "d relax / d logits", _functions, "centred", from_the_first),

@@ -9,13 +9,14 @@ from refgrad.distributions._array import Array, namespace, traced, untraced
 from refgrad.distributions._functions import first_maximum
 
 
-def binary_density(logits: Any, log_one: Any, log_zero: Any, temperature: Any) -> Any:
-    """Log-density of binary Concrete in each variable, from the logs of y and 1 - y: (..., D)."""
-    values = logits, log_one, log_zero, temperature
+def binary_density(logits: Any, relaxed: Any, temperature: Any) -> Any:
+    """Log-density of binary Concrete in each variable, inside of the cube: (..., D)."""
+    values = logits, relaxed, temperature
     return _traced_binary()(*_broadcast(*values)) if traced(*values) else _binary(*values)
 
 
-def _binary(logits: Any, log_one: Any, log_zero: Any, temperature: Any) -> Any:
+def _binary(logits: Any, relaxed: Any, temperature: Any) -> Any:
+    log_one, log_zero = np.log(relaxed), np.log1p(-relaxed)
     noise = temperature * (log_one - log_zero) - logits
     side = np.where(noise > 0, 1.0, -1.0)
     return (
@@ -31,17 +32,20 @@ def _binary(logits: Any, log_one: Any, log_zero: Any, temperature: Any) -> Any:
 def _traced_binary() -> Any:
     from autograd.extend import defvjp, primitive  # noqa: PLC0415
 
-    def slope(logits: Any, log_one: Any, log_zero: Any, temperature: Any) -> Any:
-        noise = temperature * (log_one - log_zero) - logits
+    def log_odds(relaxed: Any) -> Any:
+        xp = namespace(relaxed)
+        return xp.log(relaxed) - xp.log1p(-relaxed)
+
+    def slope(logits: Any, relaxed: Any, temperature: Any) -> Any:
+        noise = temperature * log_odds(relaxed) - logits
         return namespace(noise).tanh(noise / 2)  # Eq. 01.20
 
     function = primitive(_binary)
     defvjp(
         function,
         lambda _, *x: lambda g: g * slope(*x),
-        lambda _, *x: lambda g: -g * (1 + x[3] * slope(*x)),
-        lambda _, *x: lambda g: -g * (1 - x[3] * slope(*x)),
-        lambda _, *x: lambda g: g * (1 / x[3] - slope(*x) * (x[1] - x[2])),
+        lambda _, *x: lambda g: g * (2 * x[1] - 1 - x[2] * slope(*x)) / (x[1] * (1 - x[1])),
+        lambda _, *x: lambda g: g * (1 / x[2] - slope(*x) * log_odds(x[1])),
     )
     return function
 

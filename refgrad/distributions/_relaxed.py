@@ -18,7 +18,7 @@ def binary_concrete(logits: Any, relaxed: Any, temperature: Any) -> Any:
     _check(edge, logits, relaxed, temperature)
     xp = namespace(logits, relaxed, temperature)
     inside = xp.where(edge, 0.5, relaxed)
-    density = binary_density(logits, xp.log(inside), xp.log1p(-inside), temperature)
+    density = binary_density(logits, inside, temperature)
     if edge.any():
         density = np.where(edge, (2 * plain - 1) * logits if fixed == 1 else np.copysign(np.inf, 1 - fixed), density)
     return xp.sum(density, axis=-1)

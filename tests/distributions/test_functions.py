@@ -161,15 +161,15 @@ def test_densities_have_gradients_of_the_shapes_of_their_arguments():
     def race(logits, log_y, temperature):
         return anp.sum(anp.sin(density_of_race(logits * keep, log_y * keep, temperature, keep, zero)))
 
-    def binary(logits, log_one, log_zero, temperature):
-        return anp.sum(anp.sin(binary_density(logits, log_one, log_zero, temperature)))
+    def binary(logits, relaxed, temperature):
+        return anp.sum(anp.sin(binary_density(logits, relaxed, temperature)))
 
     for fn, values in (
         (race, (logits, log_y, 0.7)),
         (race, (logits, many, 0.7)),
-        (binary, (ROW, np.log([0.2, 0.5, 0.9]), np.log([0.8, 0.5, 0.1]), 0.7)),
-        (binary, (ROW, COLUMN - 1, COLUMN - 2, 0.7)),
-        (binary, (COLUMN, ROW - 3, ROW - 4, 1.5)),
+        (binary, (ROW, np.array([0.2, 0.5, 0.9]), 0.7)),
+        (binary, (ROW, 1 / (1 + np.exp(-COLUMN)), 0.7)),
+        (binary, (COLUMN, 1 / (1 + np.exp(-ROW)), 1.5)),
     ):
         for argument, value in enumerate(values):
             assert np.shape(grad(fn, argument)(*values)) == np.shape(value)
