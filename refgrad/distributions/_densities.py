@@ -66,10 +66,16 @@ def _race(logits: Any, log_y: Any, temperature: Any, keep: Array, zero: Array) -
     lead_logit, lead_log_y = (np.sum(lead * x, axis=-1, keepdims=True) for x in (logits, log_y))
     gap = np.where(rest & inside, logits - lead_logit - temperature * (log_y - lead_log_y), -np.inf)
     common = temperature if np.ndim(temperature) == 0 else temperature[..., 0]
+    # Logs of y are measured from the largest: a high temperature multiplies what differs alone.
+    own = keep & ~zero & (kept > 1)[..., None]
+    level = np.where(
+        own.any(axis=-1, keepdims=True), np.max(log_y, axis=-1, keepdims=True, where=own, initial=-1e9), 0.0
+    )
     return (
         (kept - 1) * np.log(common)
-        + np.sum(np.where(rest, logits - lead_logit - (1 + temperature) * log_y, 0.0), axis=-1)
-        + np.where(kept > 1, common * (kept - 1) - 1, 0.0) * lead_log_y[..., 0]
+        + np.sum(np.where(rest, logits - lead_logit - (1 + temperature) * (log_y - level), 0.0), axis=-1)
+        + np.where(kept > 1, common * (kept - 1) - 1, 0.0) * (lead_log_y - level)[..., 0]
+        - kept * level[..., 0]
         - kept * np.log1p(np.sum(np.exp(gap), axis=-1))
     )
 

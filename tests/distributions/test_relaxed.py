@@ -75,6 +75,24 @@ class TestSixtyDigits:
             value = Categorical([[0.1, 0.4, -0.3]]).relaxed_log_prob([row], 0.5)
             assert off(value, digits([0.1, 0.4, -0.3], row, 0.5)) <= 8 * EPS
 
+    @pytest.mark.parametrize("row", [[1 / 3, 1 / 3, 1 / 3], [0.1, 0.1]])
+    def test_no_digits_are_lost_at_a_high_temperature_among_equals(self, row):
+        """What is common to all is not multiplied by the temperature; a masked category has no say."""
+        for logits, relaxed in (([0.0] * len(row), row), ([0.0] * len(row) + [-np.inf], [*row, 0.0])):
+            y = np.array(relaxed) / np.sum(relaxed)
+            value = Categorical([logits]).relaxed_log_prob([y], 1e4)
+            true = digits([0.0] * len(row), y[: len(row)], 1e4)
+            # The logarithm of the temperature, and a few of size one.
+            assert off(value, true) <= 8 * EPS * (len(row) - 1) * np.log(1e4)
+
+    def test_each_variable_has_a_level_of_its_own(self):
+        logits = np.array([[0.0, 0.0, -np.inf], [0.25, -np.inf, -np.inf], [0.0, 0.0, 0.0]])
+        relaxed = np.array([[0.5, 0.5, 0.0], [1.0, 0.0, 0.0], [1 / 3, 1 / 3, 1 / 3]])
+        together = Categorical(logits).relaxed_log_prob(relaxed, 12345.678)
+        pairs = zip(logits, relaxed, strict=True)
+        alone = [Categorical(x[None]).relaxed_log_prob(y[None], 12345.678) for x, y in pairs]
+        assert together == np.sum(alone)
+
     def test_a_plain_sum_of_the_terms_would_lose_them(self):
         y, logit = 1e-300, 0.7
         noise = np.log(y) - np.log1p(-y) - logit
