@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.distributions._array import Array, namespace, traced, untraced
+from refgrad.distributions._array import namespace, traced, untraced
 from refgrad.distributions._functions import first_maximum
 
 
@@ -57,7 +57,7 @@ def density_of_race(logits: Any, log_y: Any, temperature: Any, keep: Any, zero: 
     return _traced_race()(*_broadcast(logits, log_y, temperature), keep, zero)
 
 
-def _race(logits: Any, log_y: Any, temperature: Any, keep: Array, zero: Array) -> Any:
+def _race(logits: Any, log_y: Any, temperature: Any, keep: Any, zero: Any) -> Any:
     kept = keep.sum(axis=-1)
     # The largest of `logits - temperature * log_y` leads; at a zero it is infinite.
     largest = np.where(keep, logits - temperature * log_y, -np.inf)
