@@ -173,7 +173,7 @@ def learn(
     ImportError
         If `progress` is asked for and tqdm is not there.
     """
-    from refgrad.exact._blocks import bar  # noqa: PLC0415
+    from refgrad._workers import bar  # noqa: PLC0415
 
     if steps < 0 or n < 1:
         raise ValueError(f"learning needs steps >= 0 and n >= 1, but they are {steps} and {n}")

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from refgrad._workers import run
 from refgrad.distributions import Distribution
 from refgrad.distributions._array import Array
-from refgrad.exact._blocks import run
 from refgrad.exact._cells import Plan
 from refgrad.exact._factors import configurations, count, factors
 from refgrad.exact._relaxed_rule import RelaxedGauss

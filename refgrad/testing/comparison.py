@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from refgrad._workers import run
 from refgrad.distributions._array import Array
 from refgrad.estimators import Estimator
-from refgrad.exact._blocks import run
 from refgrad.testing._names import short_name, short_names
 from refgrad.testing._quality import Job, Quality, measure
 from refgrad.testing.built_in import instances

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from refgrad import Bernoulli, Categorical, exact
-from refgrad.exact._blocks import WINDOW, run
+from refgrad._workers import WINDOW, run
 from refgrad.exact._factors import factors
 from refgrad.objectives import Interacting, Quadratic, SquaredError, Table
 
