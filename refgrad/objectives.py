@@ -244,7 +244,7 @@ class Table(_Objective):
         super().__post_init__()
         object.__setattr__(self, "values", self.values.ravel())
         shape = self.event_shape
-        if shape is not None and (len(shape) not in {1, 2} or self._count(shape) != self.values.size):
+        if shape is not None and (len(shape) not in {1, 2} or not self._fits(shape)):
             raise ValueError(f"Table needs as many values as z has configurations, but {self._mismatch(shape)}")
 
     def __call__(self, z: Any) -> Any:
@@ -268,6 +268,11 @@ class Table(_Objective):
             value = self._contract(z, changed)
             slope = slope + value.reshape(tuple(value.shape) + (1,) * len(shape)) * like(z, unit)
         return slope
+
+    def in_order(self, event_shape: tuple[int, ...]) -> Any:
+        """Return the values in the order of `q.support()`, or None where a z of that shape is read in another way."""
+        own = self.event_shape or next((s for s in (event_shape[-1:], event_shape) if self._fits(s)), None)
+        return self.values if own is not None and tuple(own) == event_shape else None
 
     def _contract(self, z: Any, weights: Sequence[Sequence[Any]]) -> Any:
         """Sum the table against a product of weights, the last (and fastest) variable first."""
@@ -301,7 +306,7 @@ class Table(_Objective):
         if self.event_shape is not None:
             return self._check_event(z, tuple(self.event_shape)), tuple(self.event_shape)
         for shape in (tuple(z.shape)[-1:], tuple(z.shape)[-2:]):
-            if shape and self._count(shape) == self.values.size:
+            if shape and self._fits(shape):
                 return z, shape
         raise ValueError(f"Table needs as many values as z has configurations, but {self._mismatch(tuple(z.shape))}")
 
@@ -311,6 +316,9 @@ class Table(_Objective):
 
     def _count(self, shape: tuple[int, ...]) -> int:
         return int(self._categories(shape) ** shape[0])
+
+    def _fits(self, shape: tuple[int, ...]) -> bool:
+        return self._count(shape) == self.values.size
 
     def _mismatch(self, shape: tuple[int, ...]) -> str:
         return f"there are {self.values.size} and the shape of z is {shape}"

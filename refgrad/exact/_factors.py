@@ -6,6 +6,7 @@ agree with itself.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from math import prod
 from typing import Any
 
@@ -14,18 +15,35 @@ import numpy as np
 from refgrad.distributions import Distribution
 from refgrad.distributions._array import Array
 
+ONE = np.ones(1)
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class Factor:
-    """One variable: its possible values (count, *tail), their probabilities and logs, and the columns they stand in."""
+    """One variable: the columns of its possible values, their probabilities and logs, and the shape of a value."""
 
-    values: Array
+    columns: np.ndarray[Any, np.dtype[np.int64]]
     probs: Array
     log_probs: Array
-    columns: np.ndarray[Any, np.dtype[np.int64]]
+    shape: tuple[int, ...]
 
     def __len__(self) -> int:
-        return len(self.values)
+        return len(self.columns)
+
+    @property
+    def values(self) -> Array:
+        """The possible values: (count, *shape)."""
+        values = np.empty((len(self), *self.shape))
+        self.write(values, np.arange(len(self)))
+        return values
+
+    def write(self, values: Array, digit: Any) -> None:
+        """Write the possible values with these numbers, or the one with this number, into (n, *shape)."""
+        if self.shape:
+            values[:] = 0.0
+            values[np.arange(len(values)), self.columns[digit]] = 1.0
+        else:
+            values[:] = self.columns[digit]
 
 
 def factors(q: Distribution) -> list[Factor]:
@@ -41,12 +59,11 @@ def factors(q: Distribution) -> list[Factor]:
     if q.batch_shape:
         raise ValueError(f"the oracle needs one row of logits, but the batch shape is {q.batch_shape}")
     if q.event_ndim == 1:
-        bits, columns = np.array([0.0, 1.0]), np.array([0, 1])
-        pairs = np.stack([-q.logits, q.logits], axis=1)
-        return [Factor(bits, expit(pair), log_expit(pair), columns) for pair in pairs]
+        columns, pairs = np.array([0, 1]), np.stack([-q.logits, q.logits], axis=1)
+        return [Factor(columns, *both, ()) for both in zip(expit(pairs), log_expit(pairs), strict=True)]
     kept = [np.flatnonzero(row > -np.inf) for row in q.logits]
-    eye = np.eye(q.event_shape[1])
-    return [Factor(eye[k], softmax(row[k]), log_softmax(row[k]), k) for row, k in zip(q.logits, kept, strict=True)]
+    rows = [row[k] for row, k in zip(q.logits, kept, strict=True)]
+    return [Factor(k, softmax(row), log_softmax(row), q.event_shape[1:]) for row, k in zip(rows, kept, strict=True)]
 
 
 def count(parts: Sequence[Factor]) -> int:
@@ -54,14 +71,32 @@ def count(parts: Sequence[Factor]) -> int:
     return prod(map(len, parts))
 
 
+def event_shape(parts: Sequence[Factor]) -> tuple[int, ...]:
+    """Shape of one z."""
+    return (len(parts), *parts[0].shape)
+
+
+def joints(parts: Sequence[Factor]) -> list[Array]:
+    """Probabilities of the configurations of the first 0, 1, ... and of all of some variables."""
+    return list(accumulate(parts, lambda before, part: before[:, None].dot(part.probs[None]).ravel(), initial=ONE))
+
+
+def digits_of(parts: Sequence[Factor], index: Any) -> Any:
+    """Place of the value of each variable in configurations given by their number: (n, D), the last changes fastest."""
+    digits = np.empty((len(index), len(parts)), dtype=np.int64)
+    for d in reversed(range(len(parts))):
+        above = index // len(parts[d])
+        digits[:, d] = index - above * len(parts[d])
+        index = above
+    return digits
+
+
 def configurations(parts: Sequence[Factor], index: Any) -> tuple[Array, Array]:
     """Configurations by their number in lexicographic order, and their logs of probability."""
-    digits = []
-    for part in reversed(parts):
-        index, digit = np.divmod(index, len(part))
-        digits.append(digit)
-    digits.reverse()
-    z = np.stack([part.values[digit] for part, digit in zip(parts, digits, strict=True)], axis=1)
+    digits = digits_of(parts, index).T
+    z = np.empty((len(index), *event_shape(parts)))
+    for d, (part, digit) in enumerate(zip(parts, digits, strict=True)):
+        part.write(z[:, d], digit)
     log_prob = sum(part.log_probs[digit] for part, digit in zip(parts, digits, strict=True))
     return z, np.asarray(log_prob)
 

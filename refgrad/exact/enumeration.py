@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refgrad._workers import run
 from refgrad.distributions import Distribution
 from refgrad.distributions._array import Array
-from refgrad.exact._factors import Factor, check_count, configurations, count, factors
+from refgrad.exact._factors import Factor, check_count, count, factors
+from refgrad.exact._halves import halves
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -20,7 +18,6 @@ if TYPE_CHECKING:
 __all__ = ["gradient", "value"]
 
 LIMIT = 2**26
-BLOCK = 2**14  # configurations shown to f at once
 
 
 def value(
@@ -66,8 +63,9 @@ def value(
     0.25
     """
     parts = factors(q)
-    by_left, _, split = _halves(parts, f, limit, progress, executor)
-    return float(_joint(parts[:split]) @ by_left)
+    check_count(count(parts), limit, "enumeration")
+    half = halves(parts, f, progress, executor)
+    return float(half.left[-1] @ half.given_left)
 
 
 def gradient(
@@ -103,14 +101,11 @@ def gradient(
     """
     parts = factors(q)
     means = conditional_means(parts, f, limit=limit, progress=progress, executor=executor)
-    result = np.zeros(q.event_shape)
-    for row, (part, mean) in enumerate(zip(parts, means, strict=True)):
-        slopes = _softmax_slope(part.probs, mean)
-        if q.event_ndim == 1:
-            result[row] = slopes[1]
-        else:
-            result[row, part.columns] = slopes
-    return result
+    place = np.repeat(np.arange(len(parts)), [len(part) for part in parts]), np.concatenate([p.columns for p in parts])
+    probs, mean = np.zeros((2, len(parts), 2 if q.event_ndim == 1 else q.event_shape[1]))  # of a masked category: zero
+    probs[place], mean[place] = np.concatenate([part.probs for part in parts]), np.concatenate(means)
+    slopes = _softmax_slopes(probs, mean)
+    return slopes[:, 1].copy() if q.event_ndim == 1 else slopes
 
 
 def conditional_means(
@@ -122,84 +117,24 @@ def conditional_means(
     executor: Executor | None = None,
 ) -> list[Array]:
     """Means of f given each value of each variable: Eq. 00.5."""
-    by_left, by_right, split = _halves(parts, f, limit, progress, executor)
-    return _given_one(by_left, parts[:split]) + _given_one(by_right, parts[split:])
-
-
-@dataclass(frozen=True)
-class _Block:
-    """Rows `start` up to `stop` of the table of f, whose columns are the right half."""
-
-    f: Callable[[Any], Any]
-    parts: list[Factor]
-    split: int
-    start: int
-    stop: int
-
-
-def _halves(
-    parts: list[Factor], f: Callable[[Any], Any], limit: int, progress: bool, executor: Executor | None
-) -> tuple[Array, Array, int]:
-    """Mean of f given the left half, and given the right half: one pass over the table of f, Eq. 00.4."""
     check_count(count(parts), limit, "enumeration")
-    split = (len(parts) + 1) // 2
-    rows, columns = count(parts[:split]), count(parts[split:])
-    step = max(1, BLOCK // columns)
-    tasks = [_Block(f, parts, split, start, min(start + step, rows)) for start in range(0, rows, step)]
-    by_left, by_right = [], np.zeros(columns)
-    for left, right in run(_one_block, tasks, progress=progress, executor=executor):
-        by_left.append(left)
-        by_right += right
-    return np.concatenate(by_left), by_right, split
+    half = halves(parts, f, progress, executor)
+    left, right = parts[: half.split], parts[half.split :]
+    return _given_one(half.given_left, left, half.left) + _given_one(half.given_right, right, half.right)
 
 
-def _one_block(block: _Block) -> tuple[Array, Array]:
-    columns = count(block.parts[block.split :])
-    index = np.arange(block.start * columns, block.stop * columns)
-    z, _ = configurations(block.parts, index)
-    table = evaluate(block.f, z).reshape(-1, columns)
-    weights = _joint(block.parts[: block.split])[block.start : block.stop]
-    return table @ _joint(block.parts[block.split :]), weights @ table
+def _given_one(table: Array, parts: Sequence[Factor], before: Sequence[Array]) -> list[Array]:
+    """Mean of a table given each value of each of its variables, the last first: Eq. 00.5."""
+    means = []
+    for part, weights in zip(reversed(parts), before[-2::-1], strict=True):
+        table = table.reshape(-1, len(part))
+        means.append(weights.dot(table))
+        table = table.dot(part.probs)
+    return means[::-1]
 
 
-def evaluate(f: Callable[[Any], Any], z: Array) -> Array:
-    """Call f on configurations (n, *event_shape) and check what it returns."""
-    values = np.asarray(f(z))
-    if values.dtype.kind not in "buif":
-        raise TypeError(f"f needs to return real numbers, but returned dtype {values.dtype}")
-    if values.shape != z.shape[:1]:
-        raise ValueError(
-            f"f needs to return one value for each z, but returned shape {values.shape} for z of shape {z.shape}, "
-            f"which begins with {_text(z[0])}"
-        )
-    wrong = ~np.isfinite(values)
-    if wrong.any():
-        first = int(np.argmax(wrong))
-        raise ValueError(f"f needs to return finite values, but f(z) = {values[first]} at z = {_text(z[first])}")
-    return values.astype(np.float64, copy=False)
-
-
-def _text(z: Array) -> str:
-    return str(z.astype(int).tolist())
-
-
-def _joint(parts: Sequence[Factor]) -> Array:
-    """Probability of every configuration of some variables."""
-    return reduce(lambda joint, part: np.multiply.outer(joint, part.probs).ravel(), parts, np.ones(1))
-
-
-def _given_one(table: Array, parts: Sequence[Factor]) -> list[Array]:
-    """Mean of a table given each value of each of its variables: halve and recurse, Eq. 00.5."""
-    if len(parts) <= 1:
-        return [table] * len(parts)
-    split = len(parts) // 2
-    left, right = parts[:split], parts[split:]
-    matrix = table.reshape(count(left), count(right))
-    return _given_one(matrix @ _joint(right), left) + _given_one(_joint(left) @ matrix, right)
-
-
-def _softmax_slope(probs: Array, mean: Array) -> Array:
-    """`p_k (m_k - sum_j p_j m_j)`, measured from a value that is near certain, or from the mean, Eq. 00.3."""
-    heavy = probs > 0.5
-    rise = mean - (heavy if heavy.any() else probs) @ mean
-    return probs * (rise - probs @ rise)
+def _softmax_slopes(probs: Array, means: Array) -> Array:
+    """`p_k (m_k - sum_j p_j m_j)` over the last axis, without what rounding leaves of the mean: Eq. 00.3."""
+    for _ in range(2):
+        means = means - np.sum(probs * means, axis=-1, keepdims=True)
+    return probs * means + 0.0  # a zero is not -0

@@ -21,7 +21,7 @@ import numpy as np
 
 from refgrad.distributions import Distribution
 from refgrad.distributions._array import Array
-from refgrad.exact.enumeration import evaluate
+from refgrad.exact._evaluate import evaluate
 from refgrad.objectives import Interacting, Quadratic, SquaredError, Table
 
 __all__ = ["from_wire", "to_wire"]

@@ -10,7 +10,7 @@ import numpy as np
 from refgrad import exact
 from refgrad.distributions import Bernoulli, Categorical, Distribution
 from refgrad.distributions._array import Array
-from refgrad.exact.enumeration import evaluate
+from refgrad.exact._evaluate import evaluate
 from refgrad.objectives import Interacting, Quadratic, SquaredError, Table
 
 __all__ = ["Problem", "exact_problems", "standard_problems"]
