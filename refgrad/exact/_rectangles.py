@@ -79,9 +79,9 @@ def _shown(task: Rectangle, columns: slice) -> Iterator[Array]:
     for d, column in enumerate(digits_of(task.parts[task.split :], numbers).T, start=task.split):
         task.parts[d].write(z[:, d], column)
     changed = np.diff(digits, axis=0, prepend=-1) != 0
-    for digit, moved in zip(digits, changed, strict=True):
+    for own, moved in zip(digits, changed, strict=True):
         for d in np.flatnonzero(moved):
-            left[d].write(z[:, d], digit[d])
+            left[d].write(z[:, d], own[d])
         yield z.copy()
 
 

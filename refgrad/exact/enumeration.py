@@ -104,7 +104,7 @@ def gradient(
     place = np.repeat(np.arange(len(parts)), [len(part) for part in parts]), np.concatenate([p.columns for p in parts])
     probs, mean = np.zeros((2, len(parts), 2 if q.event_ndim == 1 else q.event_shape[1]))  # of a masked category: zero
     probs[place], mean[place] = np.concatenate([part.probs for part in parts]), np.concatenate(means)
-    slopes = _softmax_slopes(probs, mean)
+    slopes = _softmax_slope(probs, mean)
     return slopes[:, 1].copy() if q.event_ndim == 1 else slopes
 
 
@@ -133,7 +133,7 @@ def _given_one(table: Array, parts: Sequence[Factor], before: Sequence[Array]) -
     return means[::-1]
 
 
-def _softmax_slopes(probs: Array, means: Array) -> Array:
+def _softmax_slope(probs: Array, means: Array) -> Array:
     """`p_k (m_k - sum_j p_j m_j)` over the last axis, without what rounding leaves of the mean: Eq. 00.3."""
     for _ in range(2):
         means = means - np.sum(probs * means, axis=-1, keepdims=True)
