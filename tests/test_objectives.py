@@ -65,7 +65,7 @@ class Foreign:
 
     __add__, __radd__, __sub__, __rsub__ = map(binary, ("__add__", "__radd__", "__sub__", "__rsub__"))
     __mul__, __rmul__, __truediv__, __rtruediv__ = map(binary, ("__mul__", "__rmul__", "__truediv__", "__rtruediv__"))
-    __pow__ = binary("__pow__")
+    __pow__, __matmul__ = map(binary, ("__pow__", "__matmul__"))
 
 
 @every_case

@@ -18,7 +18,7 @@ from refgrad.exact._factors import Factor, configurations, count, digits_of, eve
 SHOWN = 2**16  # numbers in the configurations of one call of f: with what f makes of them they stay in a cache
 KEPT = 2**15  # values of f that wait for the products
 SMALL, LARGE = 2**16, 2**18  # values of f in a task: as many where there are few of them, and where there are many
-TASKS = 2**12  # tasks at most, beyond which they grow
+TASKS = 2**16  # tasks at most, beyond which they grow
 
 
 @dataclass(frozen=True, eq=False)

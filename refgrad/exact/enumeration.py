@@ -41,7 +41,8 @@ def value(
     progress : bool
         Show a bar (needs tqdm).
     executor : concurrent.futures.Executor, optional
-        Where blocks are computed. The result has the same bits as without it.
+        Where f is called: threads, processes (f must be picklable), Dask's `Client.get_executor()`, mpi4py's pool. The
+        result has the same bits as without it. A `Table` is read where it is, in memory.
 
     Returns
     -------
