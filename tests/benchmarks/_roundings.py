@@ -12,12 +12,22 @@ SIGMOID, LOGADDEXP = 4, 6
 
 
 def additions(size: int) -> int:
-    """Longest chain of additions of NumPy's sum: one by one below 8, 8 chains up to 128, and pairs above."""
+    """Longest chain of additions of a sum over categories, NumPy's or ours."""
+    return max(_of_numpy(size), _by_halves(size))
+
+
+def _of_numpy(size: int) -> int:
+    """One by one below 8, 8 chains up to 128, and pairs above."""
     if size < 8:
         return size - 1
     if size <= 128:
         return size // 8 - 1 + 3 + size % 8
-    return additions(128) + 7 + math.ceil(math.log2(size / 128))
+    return _of_numpy(128) + 7 + math.ceil(math.log2(size / 128))
+
+
+def _by_halves(size: int) -> int:
+    """By halves, and one more where they are not even, down to less than 8; these one by one."""
+    return 1 + size % 2 + _by_halves(size // 2) if size >= 8 else size - 1
 
 
 def units(name: str, family: str, variables: int, size: int = 1) -> float:

@@ -19,10 +19,11 @@ from refgrad import exact
 from refgrad.cli._output import print_table, watched
 from refgrad.estimators import ConstantBaseline, Estimator, Rebar, Reinforce
 from refgrad.testing import Problem, check_unbiased, standard_problems
+from refgrad.testing._ahead import MAIN
 from refgrad.testing._expected import Settings, unbiased
 from refgrad.testing._sampler import Source
 from refgrad.testing._schedule import calls
-from refgrad.testing._trial import MAIN, PILOT
+from refgrad.testing._trial import PILOT
 from refgrad.testing.evidence import MEAN_SHARE, Evidence
 from refgrad.testing.planning import samples_needed
 

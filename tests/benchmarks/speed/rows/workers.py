@@ -1,0 +1,150 @@
+"""One machine to many: the same work without an executor and on one and two workers, and whether the bits are equal."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import fields, is_dataclass
+from importlib.util import find_spec
+from inspect import signature
+from multiprocessing import get_context
+from typing import Any
+
+import cost
+import numpy as np
+
+from refgrad import exact
+from refgrad.estimators import Rebar
+from refgrad.testing import check_unbiased, standard_problems
+from speed import inputs
+from speed.case import Case, Fact, Goal, Plan
+from speed.problems import interacting, q_of, squared_error
+from speed.timing import clock
+
+TITLE = "workers"
+ALONE = "no executor"
+BLAS = "OPENBLAS_NUM_THREADS"
+SPEEDUP = 1.8
+KINDS = (("2 threads", "1 thread"), ("2 processes", "1 process"), ("2 Dask workers", "1 Dask worker"))
+HELD = ("exact.gradient", "exact.moments", "check_unbiased")  # to the goal; a sample draws its noise in one thread
+
+Work = Callable[[Executor | None], Any]
+
+
+def cases(plan: Plan) -> Iterator[Case]:
+    """What takes an executor, on every kind of worker that there is."""
+    with one_thread(), workers(plan.quick) as executors:
+        for name, (function, work) in works(plan).items():
+            if "executor" in signature(function).parameters:
+                yield one(name, work, executors)
+
+
+def works(plan: Plan) -> dict[str, tuple[Callable[..., Any], Work]]:
+    """What is done, and the function that is asked whether it takes an executor."""
+    size = plan.pick(22, 6)
+    q, f = q_of((size,), plan.seed), inputs.Written(*inputs.coefficients(size, plan.seed))
+    few, n, samples = plan.pick(3, 1), plan.pick(100_000, 100), plan.pick(300_000, 3_000)
+    small, mixed = q_of((few,), plan.seed), interacting((few,), plan.seed)
+    wide, toy = q_of((200,), plan.seed), squared_error((200,), plan.seed)
+    problem, sampler = standard_problems()[2], cost.Plain(Rebar())
+    options = {"tolerance": cost.TINY, "max_samples": samples, "causes": False, "seed": plan.seed}
+
+    def draw(own: Executor | None) -> Any:
+        return Rebar().sample(wide, toy, n, np.random.default_rng(plan.seed), **given(own))
+
+    return {
+        "exact.gradient": (exact.gradient, lambda own: exact.gradient(q, f, **given(own))),
+        "exact.moments": (
+            exact.moments,
+            lambda own: exact.moments(Rebar(), small, mixed, **given(own)),
+        ),
+        "sample": (Rebar.sample, draw),
+        "check_unbiased": (check_unbiased, lambda own: check_unbiased(sampler, problem, **options, **given(own))),
+    }
+
+
+def given(executor: Executor | None) -> dict[str, Executor]:
+    """The option, where there is one."""
+    return {} if executor is None else {"executor": executor}
+
+
+def one(name: str, work: Work, executors: Mapping[str, Executor]) -> Case:
+    """One piece of work."""
+
+    def runner(own: Executor | None) -> Callable[[], object]:
+        return lambda: work(own)
+
+    def facts(_: Any) -> Iterator[Fact]:
+        bits = [bits_of(work(own)) for own in (None, *executors.values())]
+        yield Fact("answers of other bits", float(sum(own != bits[0] for own in bits)), f"of {len(bits)}", 0)
+
+    goals = [Goal(many, SPEEDUP, few, faster=True) for many, few in KINDS if name in HELD and many in executors]
+    return Case(
+        row="g",
+        size=name,
+        clocks={
+            ALONE: clock(runner(None)),
+            **{label: clock(runner(own)) for label, own in executors.items()},
+        },
+        reference=ALONE,
+        goals=tuple(goals),
+        facts=facts,
+    )
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """One thread of BLAS here, and in the processes that begin now: what is compared are workers."""
+    from threadpoolctl import threadpool_limits  # noqa: PLC0415  (an extra)
+
+    before = os.environ.get(BLAS)
+    os.environ[BLAS] = "1"
+    try:
+        with threadpool_limits(1):
+            yield
+    finally:
+        os.environ.pop(BLAS)
+        if before is not None:
+            os.environ[BLAS] = before
+
+
+@contextmanager
+def workers(quick: bool) -> Iterator[dict[str, Executor]]:
+    """Executors by name: threads; but for a quick run processes too, and Dask's where it is installed."""
+    with ExitStack() as stack:
+        found: dict[str, Executor] = {}
+        for count in (1, 2):
+            plural = "s" * (count > 1)
+            found[f"{count} thread{plural}"] = stack.enter_context(ThreadPoolExecutor(count))
+            if not quick:
+                pool = ProcessPoolExecutor(count, mp_context=get_context("spawn"))
+                found[f"{count} process{'es' * (count > 1)}"] = stack.enter_context(pool)
+                if find_spec("distributed"):
+                    found[f"{count} Dask worker{plural}"] = stack.enter_context(dask(count))
+        for executor in found.values():  # processes start, and load what they need
+            for future in [executor.submit(ready) for _ in range(2)]:
+                future.result()
+        yield found
+
+
+def ready() -> str:
+    """What a worker that has loaded this module says."""
+    return __name__
+
+
+@contextmanager
+def dask(count: int) -> Iterator[Executor]:
+    """The executor of a cluster of so many processes here."""
+    from distributed import Client, LocalCluster  # noqa: PLC0415  (an extra)
+
+    options = {"n_workers": count, "threads_per_worker": 1, "dashboard_address": ":0", "processes": True}
+    with LocalCluster(**options) as cluster, Client(cluster) as client:
+        yield client.get_executor()
+
+
+def bits_of(answer: Any) -> tuple[Any, ...]:
+    """All numbers of an answer, bit by bit."""
+    if is_dataclass(answer):
+        return tuple(bits_of(getattr(answer, field.name)) for field in fields(answer))
+    array = np.asarray(answer)
+    return (array.shape, array.tobytes()) if array.dtype.kind in "fiub" else (repr(answer),)
