@@ -15,7 +15,7 @@ from refgrad import estimators
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "refgrad"
-LAYERS = ["_session", "_workers", "distributions", "objectives", "exact", "estimators", "testing", "cli"]
+LAYERS = ["_session", "_traces", "_workers", "distributions", "objectives", "exact", "estimators", "testing", "cli"]
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -13,7 +13,7 @@ from refgrad.testing._battery import Products
 from refgrad.testing._expected import Expected, Settings
 from refgrad.testing._schedule import EARLIEST
 from refgrad.testing._sums import Sums
-from refgrad.testing.evidence import MEAN_SHARE, OTHER_SHARE
+from refgrad.testing.evidence import MEAN_SHARE, OTHER_SHARE, Evidence
 from refgrad.testing.problem import Problem
 from refgrad.testing.verdict import Verdict
 
@@ -63,6 +63,18 @@ class Court:
         """Rows before which no interval can lie within the tolerance: log e <= S**2 / (2 U), U >= 2 n / 3."""
         variance = self.expected.covariance.diagonal()
         return float((4 / 3 * self.settings.log_limit * variance / self.expected.allowed**2).max())
+
+    @cached_property
+    def likely(self) -> float:
+        """Rows at which a sampler of mean and covariance as expected is called "right", to 5 %; or all there may be."""
+        covariance, most = self.expected.covariance, self.settings.max_samples / self.weight
+        n, evidence = max(EARLIEST / self.weight, self.expected.ready.max(), self.soonest), Evidence(covariance, 1)
+        while n < most:
+            seen = replace(evidence, n=n, total=np.zeros(len(covariance)), squares=n * covariance)
+            if seen.within(self.expected.allowed, self.settings.log_limit).all():
+                break
+            n *= 1.05
+        return float(n)
 
     def _wrong(self, sums: Sums) -> str | None:
         """What is shown to be wrong."""

@@ -15,7 +15,7 @@ import numpy as np
 from refgrad.distributions._array import Array
 from refgrad.testing.problem import Problem
 
-__all__ = ["Batch", "Form", "Sampler", "SamplerError", "Source", "read", "real"]
+__all__ = ["Batch", "Call", "Form", "OutOfTimeError", "Sampler", "SamplerError", "Source", "read", "real"]
 
 Sampler = Callable[[Problem, int, "np.random.Generator"], Any]
 
@@ -79,11 +79,24 @@ class Form:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """What one call returned: rows (n, d) in float64, the precision that they came in, and whether `rng` was used."""
+    """What one call returned: rows (n, d) in float64, the precision that they came in, and whether `rng` was used.
+
+    `seconds` is how long the sampler took; of several calls for one batch, the slowest.
+    """
 
     rows: Array
     precision: float
     used: bool
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call for n rows: its generator is `default_rng([seed, number])`; `again` if it was made before."""
+
+    n: int
+    number: int
+    again: bool = False
 
 
 class OutOfTimeError(Exception):
@@ -121,7 +134,7 @@ class Source:
     def draw(self, n: int, *call: int, again: bool = False) -> Batch:
         """Ask for n rows; `call` numbers the call, and its generator is `default_rng([seed, *call])`.
 
-        A message says if the same call is made `again`.
+        A message says if the same call is made `again`. One that is slow is a warning.
 
         Raises
         ------
@@ -130,19 +143,19 @@ class Source:
         TypeError, ValueError
             If it returns no real numbers, or another shape.
         """
-        rng = np.random.default_rng([self.seed, *call])
-        state = _state(rng)
-        if self.form.rows is None:
-            where = self._where(n, call, again)
-            rows, precision = self._read(self._call(n, rng, where), n, where)
-        else:
-            where = self._where(self.form.rows, call, again)
-            read = [self._read(self._call(self.form.rows, rng, where), None, where) for _ in range(n)]
-            rows, precision = np.stack([row for row, _ in read]), max(precision for _, precision in read)
-        # A value that is not finite stays one: the caller counts it.
-        with np.errstate(invalid="ignore", over="ignore"):
-            rows = self.form.in_logits(self.problem, rows)
-        return Batch(rows.reshape(n, -1), precision, _state(rng) != state)
+        batch = self._ask(n, call, again)
+        self._hear(batch, n, call, again)
+        return batch
+
+    def made(self, calls: tuple[Call, ...]) -> tuple[Batch, ...]:
+        """Make calls one after the other, wherever this is: what they show is heard by `heard`."""
+        return tuple(self._ask(call.n, (call.number,), call.again) for call in calls)
+
+    def heard(self, calls: tuple[Call, ...], batches: tuple[Batch, ...]) -> tuple[Batch, ...]:
+        """Hear of calls that were made, here or elsewhere: slow ones are a warning."""
+        for call, batch in zip(calls, batches, strict=True):
+            self._hear(batch, call.n, (call.number,), call.again)
+        return batches
 
     def expect_precision(self, batch: Batch, before: Batch) -> None:
         """Raise TypeError if a batch is coarser than those before it."""
@@ -152,11 +165,36 @@ class Source:
                 f"has a precision of {batch.precision:.1g}, and those before it of {before.precision:.1g}"
             )
 
+    def _ask(self, n: int, call: tuple[int, ...], again: bool) -> Batch:
+        rng = np.random.default_rng([self.seed, *call])
+        state, where = _state(rng), self._where(n, call, again)
+        if self.form.rows is None:
+            rows, precision, seconds = self._call(n, n, rng, where)
+        else:
+            each, precisions, times = zip(
+                *(self._call(self.form.rows, None, rng, where) for _ in range(n)), strict=True
+            )
+            rows, precision, seconds = np.stack(each), max(precisions), max(times)
+        # A value that is not finite stays one: the caller counts it.
+        with np.errstate(invalid="ignore", over="ignore"):
+            rows = self.form.in_logits(self.problem, rows)
+        return Batch(rows.reshape(n, -1), precision, _state(rng) != state, seconds)
+
+    def _hear(self, batch: Batch, n: int, call: tuple[int, ...], again: bool) -> None:
+        if batch.seconds > SLOW and not self._warned:
+            self._warned = True
+            warnings.warn(
+                f"{self._where(n, call, again)} took {batch.seconds:.0f} s, and a check makes a hundred calls; "
+                "max_samples and max_seconds bound it",
+                stacklevel=4,
+            )
+
     def _where(self, n: int, call: tuple[int, ...], again: bool) -> str:
-        number = ", ".join(map(str, (self.seed, *call)))
+        number, n = ", ".join(map(str, (self.seed, *call))), self.form.rows or n
         return f"{self.name}({self.problem}, n={n}, rng=default_rng([{number}])){', the second time,' * again}"
 
-    def _call(self, n: int, rng: np.random.Generator, where: str) -> Any:
+    def _call(self, n: int, count: int | None, rng: np.random.Generator, where: str) -> tuple[Array, float, float]:
+        """Rows, or their mean where `count` is None, their precision, and the seconds that the sampler took."""
         began = time.monotonic()
         if began > self.deadline:
             raise OutOfTimeError
@@ -164,14 +202,15 @@ class Source:
             returned = self.sampler(self.problem, n, rng)
         except (Exception, SystemExit) as error:
             raise SamplerError(f"{where} raised {_told(error, self.sampler)}") from error
-        took = time.monotonic() - began
-        if took > SLOW and not self._warned:
-            self._warned = True
-            warnings.warn(
-                f"{where} took {took:.0f} s, and a check makes a hundred calls; max_samples and max_seconds bound it",
-                stacklevel=4,
-            )
-        return returned
+        seconds = time.monotonic() - began
+        return *self._read(returned, count, where), seconds
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What travels to another process; clocks of two machines are not compared."""
+        return self.__dict__ | {"deadline": self.deadline - time.monotonic()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state | {"deadline": time.monotonic() + state["deadline"]})
 
     def _read(self, returned: Any, n: int | None, where: str) -> tuple[Array, float]:
         """Check what a call returned; n is None where a mean is asked for."""

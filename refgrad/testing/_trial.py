@@ -5,28 +5,30 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from refgrad.distributions._array import Array
+from refgrad.testing._ahead import Ahead, schedule
 from refgrad.testing._battery import COMPARED, generator_fault, lag_evidence, not_finite, repeated_rows, usable
 from refgrad.testing._court import DEPENDENT, Court
 from refgrad.testing._expected import Expected, Settings
 from refgrad.testing._facts import facts_of
 from refgrad.testing._sampler import Batch, OutOfTimeError, Source
-from refgrad.testing._schedule import LARGE, LATE, calls
+from refgrad.testing._schedule import LARGE, LATE
 from refgrad.testing._sums import Sums, still_fixed
 from refgrad.testing.problem import Problem
 from refgrad.testing.state import Saved
 from refgrad.testing.verdict import Verdict
 
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
 __all__ = ["Limits", "trial"]
 
 PILOT = 2**10  # rows of each of its two calls
-MAIN = 2  # the number of the first call that is not of the pilot
 
 Expect = Callable[[Problem, Batch, Settings, int], Expected]
 
@@ -38,6 +40,7 @@ class Limits:
     max_seconds: float = float("inf")
     state: str | Path | None = None
     progress: Callable[[int, float], Any] | None = None
+    executor: Executor | None = None
 
     def __post_init__(self) -> None:
         if not self.max_seconds > 0:
@@ -46,15 +49,11 @@ class Limits:
 
 @dataclass(frozen=True, eq=False)
 class Pilot:
-    """Two calls with different generators, and the first of them again."""
+    """Two calls with different generators, and the first of them again: each of rows (n, d)."""
 
     first: Batch
     second: Batch
     again: Batch
-
-    @classmethod
-    def draw(cls, source: Source, size: int) -> Pilot:
-        return cls(source.draw(size, 0), source.draw(size, 1), source.draw(size, 0, again=True))
 
     @property
     def both(self) -> Batch:
@@ -102,30 +101,36 @@ def trial(source: Source, settings: Settings, expect: Expect, limits: Limits) ->
         raise ValueError(f"max_samples needs to allow 40 rows{each}, but {settings.max_samples:,} allows {most}")
     facts_of(source.problem)  # before the sampler can touch the problem
     source.deadline = began + limits.max_seconds
-    try:
-        pilot = Pilot.draw(source, size)
-    except OutOfTimeError:
-        nothing = Batch(np.zeros((0, source.problem.gradient.size)), float(np.finfo(float).eps), used=True)
-        court = Court(source.problem, expect(source.problem, nothing, settings, weight), settings, weight)
-        reason = f"the time is spent: {limits.max_seconds:g} s did not allow a pilot of 3 x {size} calls"
-        return court.verdict("undecided", reason, Sums.begin(court.expected), source.seed, battery=True)
-    court = Court(source.problem, expect(source.problem, pilot.both, settings, weight), settings, weight)
-    expected = court.expected
-    sums = Sums.begin(expected)
-    if fault := pilot.fault(court):
-        finite = pilot.both.rows[usable(pilot.both.rows)]
-        features = expected.features(finite)
-        sums = sums.add(features, features[:0], expected) if len(finite) else sums
-        return court.verdict("wrong", fault, sums, source.seed, battery=True)
-    sums = replace(sums, fixed=still_fixed(sums.fixed, expected.features(pilot.both.rows)))
-    saved = Saved.open(limits.state, source, court, pilot.both) if limits.state is not None else None
-    available = settings.max_samples // weight - 2 * size
-    verdict = _heard(source, court, pilot, sums, available, limits, saved)
+    saved = Saved.open(limits.state, source) if limits.state is not None else None
+    available = most - 2 * size
+    coming = schedule(available, max(saved.calls - 1, 0) if saved else 0)
+    with Ahead(source, size, coming, limits.executor) as ahead:
+        try:
+            pilot = Pilot(*ahead.pilot())
+        except OutOfTimeError:
+            nothing = Batch(np.zeros((0, source.problem.gradient.size)), float(np.finfo(float).eps), used=True)
+            court = Court(source.problem, expect(source.problem, nothing, settings, weight), settings, weight)
+            reason = f"the time is spent: {limits.max_seconds:g} s did not allow a pilot of 3 x {size} calls"
+            return court.verdict("undecided", reason, Sums.begin(court.expected), source.seed, battery=True)
+        court = Court(source.problem, expect(source.problem, pilot.both, settings, weight), settings, weight)
+        expected = court.expected
+        sums = Sums.begin(expected)
+        if fault := pilot.fault(court):
+            finite = pilot.both.rows[usable(pilot.both.rows)]
+            features = expected.features(finite)
+            sums = sums.add(features, features[:0], expected) if len(finite) else sums
+            return court.verdict("wrong", fault, sums, source.seed, battery=True)
+        sums = replace(sums, fixed=still_fixed(sums.fixed, expected.features(pilot.both.rows)))
+        if saved:
+            saved.identify(source, court, pilot.both)
+        if limits.executor is not None:
+            ahead.expect(court.likely)
+        verdict = _heard(ahead, court, pilot, sums, available, limits, saved)
     return replace(verdict, notes=verdict.notes + pilot.notes())
 
 
 def _heard(
-    source: Source,
+    ahead: Ahead,
     court: Court,
     pilot: Pilot,
     sums: Sums,
@@ -133,41 +138,39 @@ def _heard(
     limits: Limits,
     saved: Saved | None,
 ) -> Verdict:
-    """Call and look until something is decided."""
+    """Hear of call after call, and look, until something is decided."""
     outcome, reason, fault = None, "", None
-    before = pilot.second.rows
+    source, before = ahead.source, pilot.second.rows
     done, sums, looks = saved.restore(sums) if saved else (0, sums, [])
-    for number, (count, look, whole) in islice(enumerate(calls(available)), max(done - 1, 0), None):
-        if number == done - 1:  # the last call that is in the sums already
-            before = source.draw(count, MAIN + number).rows
-            assert saved is not None
-            saved.expect(before)
-            if not look:  # the end of what was allowed then, and no look of the schedule
-                looks = [entry for entry in looks if entry[0] < sums.evidence.n * source.form.weight]
-        else:
-            try:
-                batch = source.draw(count, MAIN + number)
-            except OutOfTimeError:
-                reason = f"the time is spent: {limits.max_seconds:g} s allowed {number} of the calls"
-                break
-            twin = before if sums.evidence.n == LATE + LARGE else None
-            if fault := fault_of(batch, twin, court, MAIN + number):
-                break
-            source.expect_precision(batch, pilot.both)
-            sums = sums.add(
-                court.expected.features(batch.rows), court.expected.features(before[:COMPARED]), court.expected
-            )
-            before = batch.rows
-            if look:
-                looks.append((sums.evidence.n * source.form.weight, court.log_evidence(sums) / float(np.log(10))))
-            if saved and whole:
-                saved.keep(number + 1, sums, batch.rows, looks, now=look)
-        if look:
-            outcome, reason = court.judge(sums, last=sums.evidence.n == available)
-            if limits.progress is not None:
-                limits.progress(*looks[-1])
-            if outcome is not None:
-                break
+    number = max(done - 1, 0)
+    try:
+        for coming, batch in ahead:
+            if coming.place == done - 1:  # the last call that is in the sums already
+                assert saved is not None
+                saved.expect(batch.rows)
+                if not coming.look:  # the end of what was allowed then, and no look of the schedule
+                    looks = [entry for entry in looks if entry[0] < sums.evidence.n * source.form.weight]
+            else:
+                twin = before if sums.evidence.n == LATE + LARGE else None
+                if fault := fault_of(batch, twin, court, coming.call.number):
+                    break
+                source.expect_precision(batch, pilot.both)
+                sums = sums.add(
+                    court.expected.features(batch.rows), court.expected.features(before[:COMPARED]), court.expected
+                )
+                if coming.look:
+                    looks.append((sums.evidence.n * source.form.weight, court.log_evidence(sums) / float(np.log(10))))
+                if saved and coming.whole:
+                    saved.keep(coming.place + 1, sums, batch.rows, looks, now=coming.look)
+            before, number = batch.rows, coming.place + 1
+            if coming.look:
+                outcome, reason = court.judge(sums, last=sums.evidence.n == available)
+                if limits.progress is not None:
+                    limits.progress(*looks[-1])
+                if outcome is not None:
+                    break
+    except OutOfTimeError:
+        reason = f"the time is spent: {limits.max_seconds:g} s allowed {number} of the calls"
     if fault:
         return court.verdict("wrong", fault, sums, source.seed, battery=True, history=tuple(looks))
     return court.verdict(outcome or "undecided", reason, sums, source.seed, history=tuple(looks))

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from refgrad.estimators import Estimator
 from refgrad.testing import _expected
@@ -17,6 +17,9 @@ from refgrad.testing.diagnosis import diagnose
 from refgrad.testing.problem import Problem
 from refgrad.testing.session import judged, once
 from refgrad.testing.verdict import Verdict
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 __all__ = ["assert_moments", "assert_unbiased", "check_moments", "check_unbiased"]
 
@@ -38,6 +41,7 @@ def check_unbiased(  # noqa: PLR0913  (options with a name)
     state: str | Path | None = None,
     progress: Callable[[int, float], Any] | None = None,
     causes: bool = True,
+    executor: Executor | None = None,
 ) -> Verdict:
     """Compare the mean of a sampler with the exact gradient, and stop as soon as the evidence decides.
 
@@ -72,6 +76,9 @@ def check_unbiased(  # noqa: PLR0913  (options with a name)
         Called at every look with the number of samples and the decimal logarithm of the evidence.
     causes : bool
         Whether a "wrong" is followed by `diagnose`, on fresh samples: `causes` of the verdict.
+    executor : concurrent.futures.Executor, optional
+        Where calls are made, ahead of the looks: threads, processes, Dask. The verdict has the same bits as without it
+        if rows follow from (problem, n, rng) alone: see Notes.
 
     Returns
     -------
@@ -85,7 +92,7 @@ def check_unbiased(  # noqa: PLR0913  (options with a name)
         If a parameter is out of range, the problem is too large, the sampler returns a wrong shape, or the state is
         damaged or of another check.
     TypeError
-        If the sampler does not return real numbers.
+        If the sampler does not return real numbers, or cannot be pickled and workers are other processes.
 
     Notes
     -----
@@ -93,6 +100,12 @@ def check_unbiased(  # noqa: PLR0913  (options with a name)
     depend on each other. Looks are at n = 64, and then whenever a quarter has been added. Sizes of calls are powers of
     two, at most 32,768, and few: code that is compiled for each size is compiled a dozen times. Derivation 11 has the
     test.
+
+    With an executor, calls in threads overlap, and in other processes the sampler is a copy that is made anew: one with
+    a state of its own, such as a moving average, is then another sampler. (The pilot is three calls on one copy, and a
+    note of the verdict says if the first, made again, gave other rows.) At most as many rows as are judged, or 32,768,
+    are drawn ahead; at the verdict what has not begun is cancelled, and what runs is waited for. `diagnose` is not
+    shared out. What the sampler raised is the cause of a SamplerError in threads; from other processes, its text.
 
     Examples
     --------
@@ -106,7 +119,7 @@ def check_unbiased(  # noqa: PLR0913  (options with a name)
     """
     settings = Settings(tolerance, alpha, max_samples, estimator)
     source = Source(sampler, problem, seed, Form(rows, wrt, loss))
-    verdict = trial(source, settings, _expected.unbiased, Limits(max_seconds, state, progress))
+    verdict = trial(source, settings, _expected.unbiased, Limits(max_seconds, state, progress, executor))
     return _explained(verdict, source, estimator) if causes else verdict
 
 
@@ -127,6 +140,7 @@ def check_moments(  # noqa: PLR0913
     state: str | Path | None = None,
     progress: Callable[[int, float], Any] | None = None,
     causes: bool = True,
+    executor: Executor | None = None,
 ) -> Verdict:
     """Compare mean and covariance of a sampler with the exact ones of an estimator: a biased one has its exact bias.
 
@@ -138,7 +152,7 @@ def check_moments(  # noqa: PLR0913
         What the sampler implements.
     tolerance : float
         As in `check_unbiased`; for a covariance, relative to the product of the two standard deviations.
-    alpha, max_samples, seed, rows, wrt, loss, max_seconds, state, progress, causes
+    alpha, max_samples, seed, rows, wrt, loss, max_seconds, state, progress, causes, executor
         As in `check_unbiased`.
 
     Returns
@@ -170,7 +184,7 @@ def check_moments(  # noqa: PLR0913
     if problem.family not in estimator.claims.families:
         raise ValueError(f"{estimator!r} needs a problem of {estimator.claims.families}, but was given {problem}")
     source = Source(sampler, problem, seed, Form(rows, wrt, loss))
-    verdict = trial(source, settings, _expected.with_moments, Limits(max_seconds, state, progress))
+    verdict = trial(source, settings, _expected.with_moments, Limits(max_seconds, state, progress, executor))
     return _explained(verdict, source, estimator) if causes else verdict
 
 

@@ -43,41 +43,55 @@ class Saved:
     path : Path
     checks : dict
         What the file holds, by problem.
-    identity : dict
-        What makes it this check and no other.
+    problem : str
+        The one of this check.
     """
 
-    def __init__(self, path: Path, checks: dict[str, Any], identity: dict[str, Any]) -> None:
-        self.path, self.checks, self.identity = path, checks, identity
+    def __init__(self, path: Path, checks: dict[str, Any], problem: str) -> None:
+        self.path, self.checks, self.problem = path, checks, problem
+        self.identity: dict[str, Any] = {}
         self.written = -np.inf
 
     @classmethod
-    def open(cls, path: str | Path, source: Source, court: Court, pilot: Batch) -> Saved:
-        """Read the file, if there is one, and see that it is whole and of this check.
+    def open(cls, path: str | Path, source: Source) -> Saved:
+        """Read the file, if there is one, and see that it is whole.
 
         Raises
         ------
         ValueError
-            If it is damaged, no state, or the state of another check.
+            If it is damaged, or no state.
         """
-        path = Path(path)
-        saved = cls(path, _read(path), _identity(source, court, pilot))
-        found = saved.checks.get(str(source.problem))
-        if found is not None and found["identity"] != saved.identity:
+        return cls(Path(path), _read(Path(path)), str(source.problem))
+
+    @property
+    def calls(self) -> int:
+        """How many calls are done, if the file is of this check."""
+        return int(self.checks.get(self.problem, {}).get("calls", 0))
+
+    def identify(self, source: Source, court: Court, pilot: Batch) -> None:
+        """See that the file is of this check, if it has anything about the problem.
+
+        Raises
+        ------
+        ValueError
+            If it is of another.
+        """
+        self.identity = _identity(source, court, pilot)
+        found = self.checks.get(self.problem)
+        if found is not None and found["identity"] != self.identity:
             name, there, here = next(
                 (key, found["identity"].get(key), value)
-                for key, value in saved.identity.items()
+                for key, value in self.identity.items()
                 if found["identity"].get(key) != value
             )
             raise ValueError(
-                f"{path} holds the state of another check of {source.problem}: its {name} is {there}, here it is "
+                f"{self.path} holds the state of another check of {source.problem}: its {name} is {there}, here it is "
                 f"{here}; give another file, or delete it to begin anew"
             )
-        return saved
 
     def restore(self, begun: Sums) -> tuple[int, Sums, Looks]:
         """How many calls are done, the sums after them, and what was seen at every look."""
-        found = self.checks.get(self.identity["problem"])
+        found = self.checks.get(self.problem)
         if found is None:
             return 0, begun, []
         try:
@@ -100,7 +114,7 @@ class Saved:
         ValueError
             If not.
         """
-        if self.checks[self.identity["problem"]].get("last call") != _digest(rows):
+        if self.checks[self.problem].get("last call") != _digest(rows):
             raise ValueError(
                 f"{self.path} cannot be gone on from: the sampler gives other rows in a call that is made again; one "
                 "with a state of its own has to begin anew"
@@ -114,7 +128,7 @@ class Saved:
         for name in PRODUCTS:
             arrays |= {f"{name}_{f.name}": getattr(getattr(sums, name), f.name) for f in fields(Products)}
         self.checks = _read(self.path)  # another process may have written about another problem
-        self.checks[self.identity["problem"]] = {
+        self.checks[self.problem] = {
             "identity": self.identity,
             "calls": calls,
             "n": sums.evidence.n,

@@ -51,6 +51,16 @@ class TestRight:
         later = replace(evidence, n=4 * n + 1000)
         assert later.within(judge.expected.allowed, judge.settings.log_limit).all()
 
+    @pytest.mark.parametrize("tolerance", [0.1, 0.03])
+    def test_what_is_likely_is_when_a_sampler_as_expected_is_right(self, tolerance):
+        judge = court(tolerance=tolerance)
+        covariance, within = judge.expected.covariance, (judge.expected.allowed, judge.settings.log_limit)
+        for n, inside in ((judge.likely, True), (judge.likely / 1.06, False)):
+            evidence = replace(sums(judge, 10).evidence, n=n, total=np.zeros(len(covariance)), squares=n * covariance)
+            assert evidence.within(*within).all() == inside
+        assert court(tolerance=1.0).likely == EARLIEST
+        assert court(tolerance=1e-6, max_samples=50_000).likely >= 50_000
+
     def test_not_while_a_component_that_is_off_may_still_vary(self):
         def nearly(problem, n, rng):
             return samplers.exact_gradient(problem, n, rng) * 1.000001

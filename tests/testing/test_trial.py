@@ -3,8 +3,9 @@
 import numpy as np
 
 from refgrad.testing import check_unbiased, standard_problems
+from refgrad.testing._ahead import MAIN
 from refgrad.testing._schedule import EARLIEST, LARGE, calls
-from refgrad.testing._trial import MAIN, PILOT
+from refgrad.testing._trial import PILOT
 from testing import samplers
 
 PAIR = standard_problems("bernoulli")[3]
