@@ -5,15 +5,26 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.distributions._array import namespace, traced, untraced
+from refgrad.distributions._array import Array, namespace, traced, untraced
+from refgrad.distributions._by_hand import by_hand
+
+
+def _decay(x: Any) -> Any:
+    """`exp(-|x|)`, in an array of its own."""
+    decay = np.abs(x, out=np.empty(np.shape(x)))
+    np.negative(decay, out=decay)
+    return np.exp(decay, out=decay)
 
 
 def sigmoid(x: Any) -> Any:
     """`1 / (1 + exp(-x))`, with full relative accuracy on both sides and no overflow."""
     if traced(x):
         return _traced_sigmoid()(x)
-    decay = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1.0, decay) / (1.0 + decay)
+    decay = _decay(x)
+    value = np.maximum(decay, np.greater_equal(x, 0))  # 1 or the decay
+    decay += 1.0
+    value /= decay
+    return value
 
 
 @cache
@@ -28,7 +39,12 @@ def _traced_sigmoid() -> Any:
 
 def softplus(x: Any) -> Any:
     """`log(1 + exp(x))`, and so `-softplus(-x)` is the log of a sigmoid."""
-    return _traced_softplus()(x) if traced(x) else np.logaddexp(0.0, x)
+    if traced(x):
+        return _traced_softplus()(x)
+    value = _decay(x)
+    np.log1p(value, out=value)
+    value += np.maximum(x, 0.0)
+    return value
 
 
 @cache
@@ -41,6 +57,31 @@ def _traced_softplus() -> Any:
     return function
 
 
+def sigmoid_and_slope(x: Any) -> tuple[Any, Any]:
+    """A sigmoid and its derivative, from one exponential: that of the smaller of the sigmoids of x and -x."""
+    if traced(x):
+        return sigmoid(x), sigmoid(x) * sigmoid(-x)
+    smaller = _decay(x)
+    rest = 1.0 + smaller
+    smaller /= rest
+    rest = 1.0 - smaller
+    rest *= smaller
+    return np.abs(np.greater_equal(x, 0) - smaller), rest
+
+
+def softplus_and_sigmoid(x: Any) -> tuple[Any, Any]:
+    """A softplus and its derivative, from one exponential."""
+    if traced(x):
+        return softplus(x), sigmoid(x)
+    decay = _decay(x)
+    value = np.log1p(decay)
+    value += np.maximum(x, 0.0)
+    slope = np.maximum(decay, np.greater_equal(x, 0))
+    decay += 1.0
+    slope /= decay
+    return value, slope
+
+
 def log_complement(x: Any) -> Any:
     """`log(1 - exp(-x))` for x > 0: on each side of log 2 the form in which nothing near 1 is rounded. Eq. 01.19."""
     near = x < np.log(2)
@@ -48,12 +89,14 @@ def log_complement(x: Any) -> Any:
 
 
 def softmax(x: Any, keep: Any) -> Any:
-    """Softmax over the last axis; exactly zero, with a zero derivative, where `keep` is false."""
+    """Softmax over the first axis; exactly zero, with a zero derivative, where `keep` is false."""
     if traced(x):
         return _traced_softmax()[0](x, keep)
-    shift = np.max(x, axis=-1, keepdims=True, where=keep, initial=-np.inf)
-    weights = np.exp(np.where(keep, x - shift, -np.inf))
-    return weights / weights.sum(axis=-1, keepdims=True)
+    x = x if np.all(keep) else np.where(keep, x, -np.inf)
+    weights = x - x.max(axis=0)
+    np.exp(weights, out=weights)
+    weights /= total(weights)
+    return weights
 
 
 @cache
@@ -62,7 +105,7 @@ def _traced_softmax() -> tuple[Any, Any]:
     from autograd.extend import defvjp, primitive  # noqa: PLC0415
 
     function = primitive(softmax)
-    slope = primitive(lambda y, g: y * centred(y, g))
+    slope = primitive(softmax_slope)
     defvjp(function, lambda y, _x, _keep: lambda g: slope(y, g), None)
     defvjp(
         slope,
@@ -72,20 +115,27 @@ def _traced_softmax() -> tuple[Any, Any]:
     return function, slope
 
 
+def softmax_slope(y: Any, g: Any) -> Any:
+    """Gradient of a softmax with values y, from that in y: `y * (g - sum(y * g))`. Eq. 01.17."""
+    return _traced_softmax()[1](y, g) if traced(y, g) else y * centred(y, g)
+
+
 def centred(y: Any, g: Any) -> Any:
-    """`g - sum(y * g)` over the last axis, where y sums to one. Eq. 01.17."""
-    xp, plain = namespace(y, g), untraced(y)
-    # Any constant may be taken off first: that of an entry near one, which leaves exactly nothing of it; else the mean.
-    heavy = plain > 0.5
-    rise = g - xp.sum(np.where(heavy.any(axis=-1, keepdims=True), heavy, plain) * g, axis=-1, keepdims=True)
-    return rise - xp.sum(y * rise, axis=-1, keepdims=True)
+    """`g - sum(y * g)` over the first axis, where y sums to one; the second mean is that of what is left. Eq. 01.17."""
+    rise = g - total(y * g)
+    return rise - total(y * rise)
 
 
 def complement(probs: Any) -> Any:
-    """`1 - probs` where they sum to one over the last axis; of one above a half the sum of the others. Eq. 01.18."""
-    xp, heavy = namespace(probs), untraced(probs) > 0.5
-    others = xp.sum(xp.where(heavy, 0.0, probs), axis=-1, keepdims=True)
-    return heavy * others + xp.where(heavy, 0.0, 1 - probs)
+    """`1 - probs` where they sum to one over the first axis; of one above a half the sum of the others. Eq. 01.18."""
+    heavy, light = _heavy(probs)
+    return heavy * total(light * probs) + light * (1 - probs)
+
+
+def _heavy(probs: Any) -> tuple[Array, Array]:
+    """Ones where a probability is above a half, and where it is not."""
+    heavy = np.where(untraced(probs) > 0.5, 1.0, 0.0)
+    return heavy, 1 - heavy
 
 
 def log_softmax(x: Any, keep: Any) -> Any:
@@ -108,32 +158,74 @@ def _traced_log_softmax() -> Any:
     function = primitive(log_softmax)
 
     def slope(x: Any, keep: Any, g: Any) -> Any:
-        xp, probs = namespace(x, g), softmax(x, keep)
-        g, heavy = xp.where(keep, g, 0.0), untraced(probs) > 0.5
-        total, rest = (xp.sum(own, axis=-1, keepdims=True) for own in (g, xp.where(heavy, 0.0, g)))
-        return xp.where(heavy, g * complement(probs) - probs * rest, g - probs * total)
+        return rows(log_softmax_slope(softmax(planes(x), planes(keep)), planes(kept(keep, g))))
 
     defvjp(function, lambda _, x, keep: lambda g: slope(x, keep, g), None)
     return function
 
 
+def log_softmax_slope(probs: Any, g: Any) -> Any:
+    """Gradient of a log-softmax over the first axis, from that in it: `g - probs * sum(g)`, zero where masked.
+
+    A probability above a half takes one less itself times its own g, and the sum of the others' g.
+    """
+    heavy, light = _heavy(probs)
+    return (light + heavy * complement(probs)) * g - probs * (total(light * g) + light * total(heavy * g))
+
+
 def logaddexp(x: Any, y: Any) -> Any:
-    """`log(exp(x) + exp(y))`, with sigmoids of the difference as derivatives."""
-    if not traced(x, y):
-        return np.logaddexp(x, y)
-    zeros = np.zeros(np.broadcast_shapes(np.shape(x), np.shape(y)))
-    return _traced_logaddexp()(x + zeros, y + zeros)
+    """`log(exp(x) + exp(y))`, not both -inf, with sigmoids of the difference as derivatives."""
+    return by_hand(_logaddexp, x, y)
 
 
-@cache
-def _traced_logaddexp() -> Any:
-    from autograd.extend import defvjp, primitive  # noqa: PLC0415
+def _logaddexp(x: Any, y: Any) -> Any:
+    def value() -> Any:
+        total = _decay(x - y)
+        np.log1p(total, out=total)
+        total += np.maximum(x, y)
+        return total
 
-    function = primitive(np.logaddexp)
-    defvjp(function, lambda _, x, y: lambda g: g * sigmoid(x - y), lambda _, x, y: lambda g: g * sigmoid(y - x))
-    return function
+    return value, (lambda g: g * sigmoid(x - y), lambda g: g * sigmoid(y - x))
 
 
 def first_maximum(x: Any) -> Any:
     """One true entry along the last axis: the first of the largest."""
-    return np.argmax(x, axis=-1)[..., None] == np.arange(x.shape[-1])
+    x = planes(x)
+    largest = x == x.max(axis=0)
+    if np.count_nonzero(largest) != x[0].size:  # ties
+        largest = np.argmax(x, axis=0) == np.arange(len(x)).reshape(-1, *(1,) * (x.ndim - 1))
+    return rows(largest)
+
+
+def kept(keep: Any, x: Any) -> Any:
+    """x, and zero where `keep` is false."""
+    return x if np.all(keep) else namespace(x).where(keep, x, 0.0)
+
+
+def planes(x: Any, ndim: int = 0) -> Any:
+    """The last of so many axes first, in memory too: NumPy is slow along a short last axis. A copy."""
+    *lead, size = (1,) * (ndim - np.ndim(x)) + np.shape(x)
+    if traced(x):
+        xp = namespace(x)
+        return xp.moveaxis(xp.reshape(x, (*lead, size)), -1, 0)
+    return np.array(np.reshape(x, (-1, size)).T, order="C").reshape(size, *lead)
+
+
+def rows(x: Any) -> Any:
+    """The first axis last again. A copy."""
+    if traced(x):
+        return namespace(x).moveaxis(x, 0, -1)
+    size, *lead = x.shape
+    return np.array(x.reshape(size, -1).T, order="C").reshape(*lead, size)
+
+
+def total(x: Any) -> Any:
+    """Sum over the first axis, by halves: few roundings, and the same ones for one row or many."""
+    if traced(x):
+        return namespace(x).sum(x, axis=0)
+    while len(x) >= 8:  # below that NumPy's sum goes one by one, in one row and in many
+        half, odd = divmod(len(x), 2)
+        last, x = x[-1], x[:half] + x[half : 2 * half]
+        if odd:
+            x[0] += last
+    return x.sum(axis=0)

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 
 from refgrad.distributions._array import Array, namespace, untraced
 from refgrad.distributions._base import Distribution, _first
-from refgrad.distributions._functions import log_complement, sigmoid, softplus
-from refgrad.distributions._given import depth_above, noise_above
+from refgrad.distributions._by_hand import by_hand
+from refgrad.distributions._functions import (
+    log_complement,
+    sigmoid,
+    softplus,
+)
+from refgrad.distributions._given import noise_above
+from refgrad.distributions._noise import logistic
+from refgrad.distributions._relaxations import binary, binary_given
 from refgrad.distributions._relaxed import binary_concrete
 
 __all__ = ["Bernoulli"]
@@ -122,10 +130,10 @@ class Bernoulli(Distribution):
         Returns
         -------
         (*shape, D) ndarray of float64
-            Always finite.
+            Always finite: at most 37.5 from zero. Values in one call, or as many in several, are the same. Eq. 01.21.
         """
         size = self._noise_shape(shape, rng)
-        return rng.logistic(size=size)
+        return logistic(size, rng)
 
     def sample(self, noise: Any) -> Array:
         """Threshold: z = 1 where `logits + noise > 0`.
@@ -191,6 +199,8 @@ class Bernoulli(Distribution):
     def _inside(self, z: Array, noise: Any) -> Any:
         """Move noise that rounding put across the threshold back, by ulps; the move is a constant to autograd."""
         rounded, threshold = untraced(noise), -untraced(self.logits)
+        if ((rounded > threshold) == z).all():
+            return noise
         moved = np.where(z == 1, np.maximum(rounded, np.nextafter(threshold, np.inf)), np.minimum(rounded, threshold))
         return noise + (moved - rounded) if noise is not rounded else moved
 
@@ -215,7 +225,7 @@ class Bernoulli(Distribution):
         ValueError
             If the temperature is not positive and finite, or the last axis of the noise is not D.
         """
-        return sigmoid((self.logits + self._event(noise, "noise")) / self._positive(temperature))
+        return by_hand(binary, self.logits, self._event(noise, "noise"), self._positive(temperature))
 
     def relax_given(self, z: Any, v: Any, temperature: Any) -> Any:
         """Binary Concrete of the noise that yields z: `relax(noise_given(z, v), temperature)`, and more of its digits.
@@ -240,8 +250,7 @@ class Bernoulli(Distribution):
             As in `noise_given` and `relax`.
         """
         z, v = self._hard(z), self._event(v, "v")
-        side = 2 * z - 1
-        return sigmoid(side * depth_above(side * self.logits, side * v) / self._positive(temperature))
+        return by_hand(partial(binary_given, z), self.logits, v, self._positive(temperature))
 
     def relaxed_log_prob(self, relaxed: Any, temperature: Any) -> Any:
         """Log-density of binary Concrete: of `relax(noise, temperature)` on (0, 1), in each variable.

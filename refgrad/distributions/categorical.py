@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 
 from refgrad.distributions._array import Array, as_float, namespace, select, untraced
 from refgrad.distributions._base import Distribution, _first
+from refgrad.distributions._by_hand import by_hand, distinct
 from refgrad.distributions._functions import (
     complement,
     first_maximum,
     log_complement,
     log_softmax,
     logaddexp,
+    planes,
+    rows,
     softmax,
-    softplus,
 )
+from refgrad.distributions._noise import gumbel
+from refgrad.distributions._relaxations import race, race_given
 from refgrad.distributions._relaxed import concrete
 
 __all__ = ["Categorical"]
@@ -68,6 +73,11 @@ class Categorical(Distribution):
         return untraced(logits) > -np.inf
 
     @property
+    def _few_kept(self) -> Any:
+        """Categories that are not masked, in as few rows as differ."""
+        return self._keep(distinct(untraced(self.logits)))
+
+    @property
     def support_size(self) -> int:
         """Number of configurations, K**D, masked ones included."""
         variables, categories = self.event_shape
@@ -76,7 +86,7 @@ class Categorical(Distribution):
     @property
     def probs(self) -> Any:
         """Probabilities: (..., D, K) ndarray of float64. Derivation 01, Eq. 01.1."""
-        return softmax(self.logits, self._keep(self.logits))
+        return rows(softmax(planes(self.logits), planes(self._keep(self.logits))))
 
     @property
     def _log_probs(self) -> Any:
@@ -118,7 +128,7 @@ class Categorical(Distribution):
             rounds off. Eq. 01.3.
         """
         z, probs = self._event(z, "z"), self.probs
-        return z * complement(probs) - (1 - z) * probs
+        return z * rows(complement(planes(probs))) - (1 - z) * probs
 
     def support(self, start: int = 0, stop: int | None = None) -> Array:
         """Configurations `start` up to `stop` in lexicographic order, masked ones included.
@@ -151,10 +161,10 @@ class Categorical(Distribution):
         Returns
         -------
         (*shape, D, K) ndarray of float64
-            Always finite.
+            Always finite: at most 40.3. Values in one call, or as many in several, are the same. Eq. 01.21.
         """
         size = self._noise_shape(shape, rng)
-        return rng.gumbel(size=size)
+        return gumbel(size, rng)
 
     def sample(self, noise: Any) -> Array:
         """Gumbel-max: the one-hot argmax of `logits + noise`, the first of equals.
@@ -264,10 +274,8 @@ class Categorical(Distribution):
         ValueError
             If the temperature is not positive and finite, or the last axes of the noise are not (D, K).
         """
-        keep = self._keep(self.logits)
-        xp = namespace(self.logits, noise, temperature)
-        perturbed = xp.where(keep, self.logits, 0.0) + self._event(noise, "noise")
-        return softmax(perturbed / self._positive(temperature), keep)
+        noise, temperature = self._event(noise, "noise"), self._positive(temperature)
+        return by_hand(partial(race, self._few_kept), self.logits, noise, temperature)
 
     def relax_given(self, z: Any, v: Any, temperature: Any) -> Any:
         """Gumbel-Softmax of the noise that yields z: `relax(noise_given(z, v), temperature)`, and more of its digits.
@@ -292,11 +300,7 @@ class Categorical(Distribution):
             As in `noise_given` and `relax`.
         """
         z, v = self._possible(z), self._event(v, "v")
-        keep = self._keep(self.logits)
-        xp = namespace(self.logits, v)
-        log_probs = xp.where(keep, self._log_probs, 0.0)
-        depth = (1 - z) * softplus(xp.sum(z * v, axis=-1, keepdims=True) - v - log_probs)
-        return softmax(-depth / self._positive(temperature), keep)
+        return by_hand(partial(race_given, self._few_kept, z), self.logits, v, self._positive(temperature))
 
     def relaxed_log_prob(self, relaxed: Any, temperature: Any) -> Any:
         """Log-density of Concrete: of `relax(noise, temperature)` in the simplex of each variable.
@@ -344,15 +348,16 @@ class Categorical(Distribution):
     def _possible(self, z: Any) -> Array:
         """Convert a z, whose rows must be one-hot and not masked."""
         z = self._one_hot(z)
-        impossible = (z == 1) & ~self._keep(self.logits)
-        if impossible.any():
+        keep = self._few_kept
+        impossible = (z == 1) & ~keep
+        if not keep.all() and impossible.any():
             raise ValueError(f"z needs a positive probability, but has a masked category at {_first(impossible)}")
         return z
 
     def _one_hot(self, z: Any) -> Array:
         """Convert a z, whose rows must be one-hot."""
         z = self._hard(as_float(z, "z"))
-        wrong = z.sum(axis=-1) != 1
+        wrong = np.einsum("...k->...", z) != 1
         if wrong.any():
             raise ValueError(f"z needs one-hot rows, but the row at {_first(wrong)} is {z[wrong][0]}")
         return z

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from typing import Any, NoReturn
 
 import numpy as np
 
+from refgrad._traces import make_vjp
 from refgrad.distributions import Distribution
 from refgrad.distributions._array import Array, as_float, traced, untraced
 from refgrad.distributions._functions import first_maximum
@@ -34,7 +36,6 @@ def pathwise(fn: Callable[[Any], Any], q: Distribution, noise: Any) -> tuple[Arr
     slope : (..., *event_shape) ndarray of float64
         Units of the value per logit.
     """
-    from autograd.core import make_vjp  # noqa: PLC0415
     from autograd.extend import vspace  # noqa: PLC0415  (loaded by estimators that differentiate)
 
     def followed(logits: Any) -> Any:
@@ -49,7 +50,6 @@ def pathwise(fn: Callable[[Any], Any], q: Distribution, noise: Any) -> tuple[Arr
 
 def derivative(f: Callable[[Any], Any], z: Any) -> tuple[Any, Any]:
     """Value (...) and gradient in z (..., *event_shape) of a function with one value for each z."""
-    from autograd.core import make_vjp  # noqa: PLC0415
     from autograd.extend import vspace  # noqa: PLC0415
 
     backward, value = make_vjp(lambda z: _reaching(f(z), z), z)
@@ -64,8 +64,6 @@ def hessian(f: Callable[[Any], Any], z: Array, event_ndim: int) -> Array:
     TypeError
         If autograd cannot follow the gradient of f.
     """
-    from autograd.core import make_vjp  # noqa: PLC0415
-
     batch, event = z.shape[: z.ndim - event_ndim], z.shape[z.ndim - event_ndim :]
     size = int(np.prod(event))
     directions = np.eye(size).reshape((size,) + (1,) * len(batch) + event)
@@ -94,7 +92,7 @@ def checked(f: Callable[[Any], Any], q: Distribution, name: str = "f") -> Callab
 
     def evaluate(z: Any) -> Any:
         if traced(z) and hasattr(f, "grad"):
-            value = _by_hand(f, q, name)(z)
+            value = _with_grad()(f, q, name, z)
         else:
             try:
                 value = f(z if traced(z) else np.array(z))  # a copy: what f does to it is its own affair
@@ -138,18 +136,19 @@ def _followed(value: Any, f: Callable[[Any], Any], name: str, following: bool) -
     return as_float(value, f"the value of {name}")
 
 
-def _by_hand(f: Any, q: Distribution, name: str) -> Callable[[Any], Any]:
-    """f as a primitive whose derivative is `f.grad`, which autograd may follow in turn."""
+@cache
+def _with_grad() -> Callable[..., Any]:
+    """The value of f at z as a primitive whose derivative is `f.grad`, which autograd may follow in turn."""
     from autograd.extend import defvjp, primitive  # noqa: PLC0415
 
-    def slope(z: Any) -> Any:
+    def slope(f: Any, name: str, z: Any) -> Any:
         value = _followed(f.grad(z), f, f"{name}.grad", traced(z))
         if np.shape(value) != np.shape(z):
             raise ValueError(f"{name}.grad needs to return shape {np.shape(z)}, but returned shape {np.shape(value)}")
         return value
 
-    function = primitive(lambda z: as_float(f(z), f"the value of {name}"))
-    defvjp(function, lambda _, z: lambda g: q.expand(g) * slope(z))
+    function: Callable[..., Any] = primitive(lambda f, _q, name, z: as_float(f(z), f"the value of {name}"))
+    defvjp(function, lambda _, f, q, name, z: lambda g: q.expand(g) * slope(f, name, z), argnums=(3,))
     return function
 
 

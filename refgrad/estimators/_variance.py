@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from refgrad._traces import make_vjp
 from refgrad.distributions import Distribution
 from refgrad.distributions._array import Array, namespace
 from refgrad.estimators._base import Estimator
@@ -69,7 +70,6 @@ class VarianceMinimised(Estimator):
             If the noise has no axis of repetitions, before those of a batch, there is none, an odd number has to be
             paired, or the weights are not finite or not one for each.
         """
-        from autograd.core import make_vjp  # noqa: PLC0415
 
         def mean_square(parameters: Any) -> Any:
             estimates = self.at(parameters, q)(q, f, noise)  # (n, *batch_shape, *event_shape)

@@ -1,5 +1,7 @@
 """The functions under every formula: right on both sides, and traced with the same bits."""
 
+from math import fsum
+
 import numpy as np
 import pytest
 from autograd import grad, hessian
@@ -15,9 +17,14 @@ from refgrad.distributions._functions import (
     first_maximum,
     log_softmax,
     logaddexp,
+    planes,
+    rows,
     sigmoid,
+    sigmoid_and_slope,
     softmax,
     softplus,
+    softplus_and_sigmoid,
+    total,
 )
 from refgrad.distributions._given import noise_above
 
@@ -44,8 +51,9 @@ def test_tracing_changes_no_bits():
 
 def test_softmax_and_its_log():
     x, keep = np.array([[1.0, 2.0, 900.0], [1.0, 2.0, 3.0]]), np.array([[True, True, False], [True, True, True]])
-    assert softmax(x, keep)[0, 2] == 0
-    np.testing.assert_allclose(np.exp(log_softmax(x, keep)), softmax(x, keep), rtol=1e-15)
+    probs = softmax(x.T, keep.T).T
+    assert probs[0, 2] == 0
+    np.testing.assert_allclose(np.exp(log_softmax(x, keep)), probs, rtol=1e-15)
 
 
 def test_the_first_of_equals():
@@ -107,12 +115,16 @@ def test_derivatives_have_all_their_digits(fn, slope):
 
 def test_second_derivatives_where_one_of_the_two_is_followed():
     """Of a linear function of the logs, where autograd starts from plain numbers; and of its weights."""
+
+    def last(x, keep):
+        return softmax(x.T, keep.T).T
+
     x, keep, c = np.array([[0.5, -1.0, 2.0]]), np.array([[True, True, True]]), np.array([[1.0, -2.0, 0.5]])
-    p = softmax(x, keep)[0]
+    p = softmax(x[0], keep[0])
     curvature = np.diag(p) - np.outer(p, p)
     for fn, expected in (
         (lambda x: anp.sum(c * log_softmax(x, keep)), -c.sum() * curvature),
-        (lambda x: anp.sum(c * softmax(x, keep)), None),
+        (lambda x: anp.sum(c * last(x, keep)), None),
     ):
         found = hessian(fn)(x)[0, :, 0]
         if expected is not None:
@@ -125,7 +137,7 @@ def test_second_derivatives_where_one_of_the_two_is_followed():
     w = np.array([[0.25, 3.0, -1.0]])
     # Of `sum c_k (w_k - p_k sum w)` in w_j, and of `sum c_k p_k (w_k - p . w)`.
     np.testing.assert_allclose(grad(slope_of(log_softmax))(w)[0], c[0] - p @ c[0], atol=8 * EPS)
-    np.testing.assert_allclose(grad(slope_of(softmax))(w)[0], p * (c[0] - p @ c[0]), atol=8 * EPS)
+    np.testing.assert_allclose(grad(slope_of(last))(w)[0], p * (c[0] - p @ c[0]), atol=8 * EPS)
 
 
 ROW, COLUMN, TABLE = np.array([0.5, -1.0, 2.0]), np.array([[0.25], [-3.0]]), np.arange(6.0).reshape(2, 3) / 4
@@ -181,7 +193,13 @@ def test_densities_have_gradients_of_the_shapes_of_their_arguments():
         check_grads(fn, modes=["rev"], order=2)(*values)
 
 
-@pytest.mark.parametrize("fn", [centred, lambda y, g: y * centred(y, g) + complement(y)], ids=["centred", "complement"])
+def along_rows(fn):
+    return lambda *values: rows(fn(*map(planes, values)))
+
+
+@pytest.mark.parametrize(
+    "fn", [along_rows(centred), along_rows(lambda y, g: y * g + complement(y))], ids=["centred", "complement"]
+)
 def test_rows_do_not_touch_each_other(fn):
     """Rows with an entry above a half, with one of a half, and without, in a batch of matrices."""
     y = np.array(
@@ -198,9 +216,9 @@ def test_rows_do_not_touch_each_other(fn):
 
 
 def test_centred_is_less_the_mean_and_complement_is_one_less():
-    y = softmax(np.random.default_rng(0).normal(size=(20, 4)) * 3, np.full(4, True))
+    y = softmax(np.random.default_rng(0).normal(size=(4, 20)) * 3, np.full((4, 1), True))
     g = np.random.default_rng(1).normal(size=y.shape)
-    np.testing.assert_allclose(centred(y, g), g - (y * g).sum(-1, keepdims=True), atol=1e-14)
+    np.testing.assert_allclose(centred(y, g), g - (y * g).sum(0), atol=1e-14)
     np.testing.assert_allclose(complement(y), 1 - y, atol=1e-15)
     certain = np.array([1.0, 1e-40, 0.0])
     np.testing.assert_allclose(centred(certain, np.array([3.0, 5.0, 7.0])), [-2e-40, 2.0, 4.0], rtol=1e-15)
@@ -209,3 +227,38 @@ def test_centred_is_less_the_mean_and_complement_is_one_less():
     exact = [-(2.0**-32), 2 - 2.0**-32, 4 - 2.0**-32]
     np.testing.assert_allclose(centred(near, np.array([3.0, 5.0, 7.0])), exact, rtol=4 * EPS)
     np.testing.assert_allclose(centred(near[::-1], np.array([7.0, 5.0, 3.0])), exact[::-1], rtol=4 * EPS)
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 8, 9, 15, 16, 100, 301])
+def test_a_sum_by_halves(size):
+    """All of it, few roundings, and the same for a row alone as among many."""
+    whole = np.arange(float(3 * size)).reshape(size, 3)
+    np.testing.assert_array_equal(total(whole), whole.sum(axis=0))
+    x = np.random.default_rng(0).normal(size=(size, 50))
+    np.testing.assert_array_equal(total(x)[17:18], total(x[:, 17:18]))
+    np.testing.assert_array_equal(total(x)[17], total(x[:, 17]))
+    exact = np.array([fsum(column) for column in x.T])
+    steps = max(1, 2 * np.log2(size) + 4)
+    assert (np.abs(total(x) - exact) <= steps * EPS / 2 * np.abs(x).sum(axis=0)).all()
+
+
+@pytest.mark.parametrize("shape", [(4,), (2, 4), (3, 2, 4), (0, 2, 4), (3, 1)])
+def test_planes_and_rows_undo_each_other(shape):
+    x = np.random.default_rng(0).normal(size=shape)
+    np.testing.assert_array_equal(planes(x), np.moveaxis(x, -1, 0))
+    np.testing.assert_array_equal(rows(planes(x)), x)
+    assert planes(x, 5).shape == (shape[-1], *(1,) * (5 - len(shape)), *shape[:-1])
+    check_grads(lambda x: rows(anp.sin(planes(x, 5))), modes=["rev"], order=1)(np.ones((2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("both", "first", "second"),
+    [
+        (sigmoid_and_slope, sigmoid, lambda x: sigmoid(x) * sigmoid(-x)),
+        (softplus_and_sigmoid, softplus, sigmoid),
+    ],
+)
+def test_a_function_beside_its_derivative(both, first, second):
+    value, slope = both(FAR)
+    np.testing.assert_allclose(value, first(FAR), rtol=2 * EPS)
+    np.testing.assert_allclose(slope, second(FAR), rtol=4 * EPS)

@@ -1,5 +1,7 @@
 """The relaxed path, and what is refused before an estimator sees it."""
 
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +10,17 @@ from autograd import grad
 from autograd import numpy as anp
 
 from refgrad import Bernoulli, Categorical
-from refgrad.estimators import Estimator, GumbelSoftmax, MeanSubstitution, MuProp, Rebar, Reinforce, Relax, pathwise
+from refgrad.estimators import (
+    Estimator,
+    GumbelSoftmax,
+    MeanSubstitution,
+    MuProp,
+    Rebar,
+    Reinforce,
+    Relax,
+    _base,
+    pathwise,
+)
 from refgrad.objectives import SquaredError
 from refgrad.testing import built_in
 
@@ -62,20 +74,10 @@ def test_samples_come_in_blocks_and_a_block_is_no_seam():
     np.testing.assert_array_equal(estimates, Reinforce()(q, SquaredError(0.5), noise))
 
 
-@pytest.mark.parametrize(
-    ("estimator", "size"),
-    [
-        (Reinforce(), 1),
-        (Reinforce(), 300),
-        (Reinforce(), 2**16 + 1),
-        (Rebar(), 1),
-        (Rebar(), 300),
-        (MeanSubstitution(), 1),
-    ],
-    ids=repr,
-)
+@pytest.mark.parametrize("size", [1, 300, 2**16 + 1])
+@pytest.mark.parametrize("estimator", [Reinforce(), Rebar(), MeanSubstitution()], ids=repr)
 def test_a_block_is_as_large_as_fits(estimator, size):
-    """Of 2**16 numbers of noise at most, and of one repetition at least."""
+    """Of 2**16 numbers of each draw at most, and of one repetition at least."""
 
     class Watched(type(estimator)):
         def __call__(self, q, f, noise):  # noqa: ARG002
@@ -83,9 +85,61 @@ def test_a_block_is_as_large_as_fits(estimator, size):
             return np.zeros(noise.shape[1:])
 
     rows, q = [], Bernoulli(np.zeros(size))
-    most = max(1, 2**16 // max(1, estimator.draws * size))
+    most = max(1, 2**16 // size)
     Watched().sample(q, SquaredError(0.5), 2 * most + 1, np.random.default_rng(0))
     assert rows == [most, most, 1]
+
+
+@pytest.mark.parametrize("size", [1, 7, 64, 10_000])
+@pytest.mark.parametrize("estimator", [Reinforce(), MuProp(), GumbelSoftmax(0.5), Rebar()], ids=repr)
+@pytest.mark.parametrize(
+    "q", [Bernoulli([0.5, -1.0, 3.0]), Categorical([[0.5, -1.0, -np.inf], [0.0, 3.0, 1.0]])], ids=repr
+)
+def test_bits_do_not_depend_on_the_size_of_a_block(q, estimator, size, monkeypatch):
+    f = SquaredError(np.full(q.event_shape, 0.45))
+    one = estimator.sample(q, f, 200, np.random.default_rng(0))
+    noise = q.draw_noise((estimator.draws, 200), np.random.default_rng(0))
+    np.testing.assert_array_equal(one, estimator(q, f, noise))
+    monkeypatch.setattr(_base, "BLOCK", size)
+    np.testing.assert_array_equal(one, estimator.sample(q, f, 200, np.random.default_rng(0)))
+
+
+class Recording(ThreadPoolExecutor):
+    """Threads, and what was handed to them."""
+
+    def submit(self, fn, /, *args, **kwargs):
+        self.given = [*getattr(self, "given", []), args]
+        return super().submit(fn, *args, **kwargs)
+
+
+@pytest.mark.parametrize("estimator", [Reinforce(), Rebar()], ids=repr)
+@pytest.mark.parametrize("workers", [1, 3])
+def test_bits_do_not_depend_on_who_computes_them(estimator, workers, monkeypatch):
+    monkeypatch.setattr(_base, "BLOCK", 64)
+    q, f = Bernoulli([0.5, -1.0, 3.0]), SquaredError(0.45)
+    alone = estimator.sample(q, f, 500, np.random.default_rng(0))
+    with Recording(workers) as executor:
+        together = estimator.sample(q, f, 500, np.random.default_rng(0), executor=executor)
+    np.testing.assert_array_equal(alone, together)
+    assert len(executor.given) == -(-500 // (64 // 3))
+
+
+def test_blocks_go_to_processes_too(monkeypatch):
+    monkeypatch.setattr(_base, "BLOCK", 64)
+    q, f = Bernoulli([0.5, -1.0, 3.0]), SquaredError(0.45)
+    alone = Rebar().sample(q, f, 100, np.random.default_rng(0))
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor:
+        there = Rebar().sample(q, f, 100, np.random.default_rng(0), executor=executor)
+    np.testing.assert_array_equal(alone, there)
+
+
+def test_no_estimates_at_all():
+    assert Rebar().sample(Bernoulli([0.5, -1.0]), SquaredError(0.45), 0, np.random.default_rng(0)).shape == (0, 2)
+    assert Rebar().sample(Bernoulli(np.zeros((0, 2))), SquaredError(0.45), 3, np.random.default_rng(0)).shape == (
+        3,
+        0,
+        2,
+    )
 
 
 def test_breaks_are_the_edges_of_the_cells():

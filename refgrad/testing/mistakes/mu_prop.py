@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from refgrad._traces import make_vjp
 from refgrad.distributions import Distribution
 from refgrad.distributions._array import Array
 from refgrad.estimators import Claims, MuProp, pathwise
@@ -118,8 +119,6 @@ class MovingPoint(Biased, SecondParts):
 
 def _half_trace(f: Callable[[Any], Any], mean: Any, event_ndim: int) -> Any:
     """Half of the mean of the quadratic form of `z - mean`, as a function of the mean that autograd follows."""
-    from autograd.core import make_vjp  # noqa: PLC0415
-
     backward, _ = make_vjp(lambda x: derivative(f, x)[1], mean)
     event = np.shape(mean)[np.ndim(mean) - event_ndim :]
     half = 0.0
