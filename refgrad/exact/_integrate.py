@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise, product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
     from refgrad.estimators import Estimator
 
-BLOCK = 2**14  # nodes shown to the estimator at once
+BLOCK = 2**13  # nodes shown to the estimator at once
+FEW = 32  # nodes in a cell, below which its sums are taken along with those of others
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Sums:
     first: Any = 0.0
     absolute: Any = 0.0
     second: Any = 0.0
-    largest: float = 0.0
+    largest: Any = 0.0
 
 
 def plan_for(estimator: Estimator, q: Distribution, f: Callable[[Any], Any]) -> Plan:
@@ -48,92 +50,131 @@ def integrate(
     estimator: Estimator,
     f: Callable[[Any], Any],
     plan: Plan,
-    rule: Rule | RelaxedGauss,
+    rules: Sequence[Rule | RelaxedGauss],
     center: Array,
     *,
-    progress: bool,
-    executor: Executor | None,
-) -> Sums:
-    """Sum the estimates less `center` over the cells of z and the nodes of a rule."""
+    progress: bool = False,
+    executor: Executor | None = None,
+) -> list[Sums]:
+    """Sum the estimates less `center` over the cells of z and the nodes of each rule, of all rules in one go."""
+    pieces = tuple(piece for rule in rules for piece in _pieces(plan, rule))
+    job = _Job(estimator, f, pieces, center.ravel())
+    given = _by_cell(job, plan.cells, progress, executor)
     if plan.vary is None:
-        job = _Job(estimator, f, plan, rule, center.ravel())
-        return _total(plan, _by_cell(job, progress, executor))
+        return [_total(plan, one) for one in given]
     # Given z the estimate is a(u) + b(v) + rest: Eq. 00.11.
-    anchor = _by_cell(_Job(estimator, f, plan, single(), center.ravel()), progress, executor).first
-    parts = [
-        _by_cell(_Job(estimator, f, replace(plan, vary=draw), rule, center.ravel()), progress, executor)
-        for draw in (0, 1)
+    return [
+        _total(plan, _added(anchor.first, one, other))
+        for anchor, one, other in zip(given[::3], given[1::3], given[2::3], strict=True)
     ]
-    return _total(plan, _added(anchor, *parts))
 
 
 def sensitivity(
-    estimator: Estimator, f: Callable[[Any], Any], plan: Plan, rule: Rule | RelaxedGauss, center: Array
+    estimator: Estimator,
+    f: Callable[[Any], Any],
+    plan: Plan,
+    rule: Rule | RelaxedGauss,
+    center: Array,
+    *,
+    progress: bool = False,
+    executor: Executor | None = None,
 ) -> Sums:
     """Mean change of an estimate, and of its square, when all noise moves by one unit in the last place."""
-    changes = [np.zeros(center.size), np.zeros(center.size)]
-    for draw in (None,) if plan.vary is None else (0, 1):
-        moving = replace(plan, vary=draw)
-        probs, size = plan.cell_probs(), plan.cells * len(rule)
-        for start in range(0, size, BLOCK):
-            index = np.arange(start, min(start + BLOCK, size))
-            noise, weights, _ = moving.nodes(rule, index)
-            weights = weights * probs[index // len(rule)]
-            here, there = (
-                rows_of(estimator, plan.q, f, moved) - center.ravel() for moved in (noise, np.nextafter(noise, np.inf))
-            )
-            changes[0] += weights @ np.abs(there - here)
-            changes[1] += weights @ np.abs(there**2 - here**2)
+    job, changes = _Job(estimator, f, tuple(_pieces(plan, rule)[-2:]), center.ravel()), np.zeros((2, center.size))
+    for change in run(_one_change, job.tasks(max(1, BLOCK // 2)), progress=progress, executor=executor):
+        changes += change
     return Sums(first=changes[0], second=np.diag(changes[1]))
+
+
+Piece = tuple[Plan, Rule | RelaxedGauss]
+
+
+def _pieces(plan: Plan, rule: Rule | RelaxedGauss) -> list[Piece]:
+    """What is summed for one rule: all draws together, or none and then each alone."""
+    if plan.vary is None:
+        return [(plan, rule)]
+    return [(plan, single()), *((replace(plan, vary=draw), rule) for draw in (0, 1))]
 
 
 @dataclass(frozen=True)
 class _Job:
-    """Everything about a sum but which of its nodes."""
+    """Everything about sums but which of the nodes; these are numbered through all pieces, and so are cells."""
 
     estimator: Estimator
     f: Callable[[Any], Any]
-    plan: Plan
-    rule: Rule | RelaxedGauss
+    pieces: tuple[Piece, ...]
     center: Array
 
+    def tasks(self, size: int) -> list[tuple[_Job, int, int]]:
+        """Blocks of so many nodes."""
+        total = sum(plan.cells * len(rule) for plan, rule in self.pieces)
+        return [(self, start, min(start + size, total)) for start in range(0, total, size)]
 
-def _by_cell(job: _Job, progress: bool, executor: Executor | None) -> Sums:
-    """Means given each cell: first (cells, d), absolute (cells, d), second (cells, d, d)."""
-    size, d = job.plan.cells * len(job.rule), job.center.size
-    first, absolute = np.zeros((2, job.plan.cells, d))
-    second, largest = np.zeros((job.plan.cells, d, d)), 0.0
-    tasks = [(job, start, min(start + BLOCK, size)) for start in range(0, size, BLOCK)]
-    for cells, sums in run(_one_block, tasks, progress=progress, executor=executor):
-        first[cells] += sums.first
-        absolute[cells] += sums.absolute
-        second[cells] += sums.second
-        largest = max(largest, sums.largest)
-    return Sums(first, absolute, second, largest)
+    def nodes(self, start: int, stop: int) -> tuple[Array, Array, Any, list[Array]]:
+        """Noise, weights given the cell, cells, and the z of each draw that has one."""
+        found: list[tuple[Array, Array, Any, list[Array]]] = []
+        node = cell = 0
+        for plan, rule in self.pieces:
+            size = plan.cells * len(rule)
+            index = np.arange(max(start - node, 0), min(stop - node, size))
+            if len(index):
+                noise, weights, zs = plan.nodes(rule, index)
+                found.append((noise, weights, index // len(rule) + cell, zs))
+            node, cell = node + size, cell + plan.cells
+        if len(found) == 1:
+            return found[0]
+        noises, all_weights, cells, all_zs = zip(*found, strict=True)
+        together = [np.concatenate(z) for z in zip(*all_zs, strict=True)]
+        return np.concatenate(noises, axis=1), np.concatenate(all_weights), np.concatenate(cells), together
+
+
+def _by_cell(job: _Job, cells: int, progress: bool, executor: Executor | None) -> list[Sums]:
+    """Means given each cell, of each piece: first (cells, d), absolute (cells, d), second (cells, d, d)."""
+    shape = (len(job.pieces) * cells, job.center.size)
+    first, absolute, second, largest = np.zeros(shape), np.zeros(shape), np.zeros(shape + shape[1:]), np.zeros(shape[0])
+    for where, sums in run(_one_block, job.tasks(BLOCK), progress=progress, executor=executor):
+        first[where] += sums.first
+        absolute[where] += sums.absolute
+        second[where] += sums.second
+        largest[where] = np.maximum(largest[where], sums.largest)
+    own = [slice(begin, begin + cells) for begin in range(0, shape[0], cells)]
+    return [Sums(first[piece], absolute[piece], second[piece], float(largest[piece].max())) for piece in own]
 
 
 def _one_block(task: tuple[_Job, int, int]) -> tuple[slice, Sums]:
-    """Sums over the nodes `start` up to `stop`, which lie in consecutive cells."""
+    """Sums over the nodes `start` up to `stop`, which lie in consecutive cells; the largest entry in each cell."""
     job, start, stop = task
-    index = np.arange(start, stop)
-    noise, weights, zs = job.plan.nodes(job.rule, index)
-    rows = rows_of(job.estimator, job.plan.q, job.f, noise)
-    wrong: Any = ~np.isfinite(rows).all(axis=1)
-    if wrong.any():
-        bad = int(np.argmax(wrong))
+    noise, weights, cells, zs = job.nodes(start, stop)
+    plan = job.pieces[0][0]
+    rows = rows_of(job.estimator, plan.q, job.f, noise)
+    if not np.isfinite(rows).all():
+        bad = int(np.argmin(np.isfinite(rows).all(axis=1)))
         where = [z[bad].astype(int).tolist() for z in zs]
         raise ValueError(f"{job.estimator!r} needs to be finite, but returned {rows[bad].tolist()} at z = {where}")
-    cell = index // len(job.rule)
-    begins = np.flatnonzero(np.diff(cell, prepend=-1))
+    begins = np.flatnonzero(np.diff(cells, prepend=-1))
     rest = rows - job.center
-    weighted = weights[:, None] * rest
-    if len(begins) == 1:
-        second = (weighted.T @ rest)[None]
-    else:
+    weighted, magnitude = weights[:, None] * rest, np.abs(rows)
+    if len(begins) * FEW > len(rows):
         second = np.add.reduceat(weighted[:, :, None] * rest[:, None, :], begins)
-    absolute = np.add.reduceat(weights[:, None] * np.abs(rows), begins)
-    sums = Sums(np.add.reduceat(weighted, begins), absolute, second, float(np.abs(rest).max()))
-    return slice(int(cell[0]), int(cell[-1]) + 1), sums
+    else:
+        own = [slice(*ends) for ends in pairwise([*begins, len(rows)])]
+        second = np.array([weighted[cell].T @ rest[cell] for cell in own])
+    absolute = np.add.reduceat(weights[:, None] * magnitude, begins)
+    sums = Sums(
+        np.add.reduceat(weighted, begins), absolute, second, np.maximum.reduceat(np.abs(rest).max(axis=1), begins)
+    )
+    return slice(int(cells[0]), int(cells[-1]) + 1), sums
+
+
+def _one_change(task: tuple[_Job, int, int]) -> Array:
+    """Changes, summed over the nodes `start` up to `stop`."""
+    job, start, stop = task
+    noise, weights, cells, _ = job.nodes(start, stop)
+    plan = job.pieces[0][0]
+    weights = weights * plan.cell_probs()[cells % plan.cells]
+    rows = rows_of(job.estimator, plan.q, job.f, np.concatenate([noise, np.nextafter(noise, np.inf)], axis=1))
+    here, there = np.split(rows - job.center, 2)
+    return np.stack([weights @ np.abs(there - here), weights @ np.abs(there**2 - here**2)])
 
 
 def rows_of(estimator: Estimator, q: Distribution, f: Callable[[Any], Any], noise: Array) -> Array:
@@ -166,7 +207,7 @@ def _ignores_shift(estimator: Estimator, q: Distribution, f: Callable[[Any], Any
     rng = np.random.default_rng(0)
     noise = estimator.draw_noise(q, 16, rng)
     shifted = noise + rng.normal(size=(*noise.shape[:-1], 1))
-    return _same(estimator(q, f, noise), estimator(q, f, shifted))
+    return _same(*np.split(estimator(q, f, np.concatenate([noise, shifted], axis=1)), 2))
 
 
 def _adds(estimator: Estimator, f: Callable[[Any], Any], plan: Plan) -> bool:
@@ -175,7 +216,8 @@ def _adds(estimator: Estimator, f: Callable[[Any], Any], plan: Plan) -> bool:
     z, _ = configurations(plan.parts, np.arange(16) % count(plan.parts))
     fresh = q.draw_noise((2, 16), rng)
     firsts = [plan.noise_of(z, v) for v in rng.logistic(size=(2, 16, sum(plan.widths)))]
-    corners = [estimator(q, f, np.stack([first, second])) for first in firsts for second in fresh]
+    noise = np.concatenate([np.stack(corner) for corner in product(firsts, fresh)], axis=1)
+    corners = np.split(estimator(q, f, noise), 4)
     return _same(corners[0] + corners[3], corners[1] + corners[2])
 
 

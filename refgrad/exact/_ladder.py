@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -19,15 +20,19 @@ REACH = 42.0  # beyond it lies less than 1e-16 of the least likely value, with t
 STEPS = {
     1: ((0.5, 0.35, 0.25, 0.18, 0.125, 0.09, 0.06), 12.0, 1.0, np.inf),
     2: ((0.5, 0.35, 0.25, 0.18, 0.125, 0.09, 0.06), 3.0, 0.5, 60.0),
-    3: ((0.6, 0.42, 0.3, 0.21, 0.15, 0.11), 3.0, 0.5, 20.0),
+    3: ((0.6, 0.42, 0.27, 0.19, 0.14, 0.11), 3.0, 0.5, 20.0),
 }
 # Relative difference of two rules at which no finer one is tried.
-GOAL = {0: 1e-12, 1: 1e-12, 2: 1e-12, 3: 1e-10}
+GOAL = {0: 1e-12, 1: 1e-12, 2: 1e-11, 3: 1e-10}
+TOGETHER = {0: 1, 1: 3}  # rules that are tried at once; with more axes two
+SAMPLE = 2**10  # points of a lattice that tell the size of a mean
 BEYOND = 1e-8  # the same for more axes, where a rule follows the relaxed sample
 
 
-def ladder(plan: Plan, limit: int, what: str, temperature: object = None) -> Iterator[Rule | RelaxedGauss]:
+def ladder(plan: Plan, limit: int, what: str, temperature: object = None) -> Iterator[list[Rule | RelaxedGauss]]:
     """Rules of growing accuracy, as far as the limit allows; for many axes, one lattice with several shifts.
+
+    Those that are needed in any case come together: all shifts, or as many rules as have to agree.
 
     With one positive number as the temperature of a relaxation of Bernoulli variables, a product of Gauss rules that
     follow it serves for more than three axes, and with three where the limit is too small for a trapezoid.
@@ -42,7 +47,8 @@ def ladder(plan: Plan, limit: int, what: str, temperature: object = None) -> Ite
     if 0 < plan.axes <= 3:
         steps, scale, share, most = STEPS[plan.axes]
         stretch = min(stretch, most)
-        rules = [Trapezoid(step, REACH + stretch, plan.axes, max(scale, share * stretch)) for step in steps]
+        reach, scale = REACH + stretch, max(scale, share * stretch)
+        rules = [Trapezoid(step, reach, plan.axes, scale, plan.in_turn) for step in steps]
     elif plan.axes:
         rules = [Lattice(2**13, plan.axes, shift, max(1.0, stretch / 6)) for shift in range(SHIFTS)]
     tried: Iterable[Rule | RelaxedGauss] = rules
@@ -50,22 +56,42 @@ def ladder(plan: Plan, limit: int, what: str, temperature: object = None) -> Ite
     fits = plan.cells * COUNTS[1] ** plan.axes <= limit
     if followed > 0 and fits and (plan.axes > 3 or (plan.axes == 3 and plan.cells * len(rules[1]) > limit)):
         tried = relaxed_rules(plan.parts, followed)
+    found: list[Rule | RelaxedGauss] = []
+    together = len(rules) if tried is rules and plan.axes > 3 else TOGETHER.get(plan.axes, 2)
     for number, rule in enumerate(tried):
         if number >= 2 and plan.cells * len(rule) > limit:
-            return
+            break
         check_count(plan.cells * len(rule), limit, what)
-        yield rule
+        found.append(rule)
+        if number + 1 >= together:
+            yield found
+            found = []
+    if found:
+        yield found
+
+
+def rough(rule: Rule | RelaxedGauss) -> Rule | RelaxedGauss:
+    """A rule of fewer points, which tell the size of a mean."""
+    if isinstance(rule, Trapezoid):
+        return replace(rule, step=2 * rule.step)
+    return replace(rule, size=SAMPLE) if isinstance(rule, Lattice) else rule
 
 
 def agree(totals: list[Sums], rule: Rule | RelaxedGauss, axes: int, rounding: Sums) -> bool:
-    """Whether the last two rules agree as closely as anybody needs, or as rounding lets them."""
+    """Whether the last two rules agree as closely as anybody needs or rounding lets them, or the error is as small."""
     goal = BEYOND if isinstance(rule, RelaxedGauss) else GOAL.get(axes)
     if goal is None or len(totals) < 2:
         return False
-    coarse, fine = totals[-2:]
-    first = np.abs(fine.first - coarse.first) <= goal * fine.absolute + rounding.first
-    second = np.abs(fine.second - coarse.second) <= goal * fine.second + rounding.second
-    return bool(first.all() and second.diagonal().all())
+    fine = totals[-1]
+    errors = [_difference(totals[-2], fine)]
+    if isinstance(rule, Trapezoid):
+        errors.append(_nested(totals)[1])
+    for error in errors:
+        first = error.first <= goal * fine.absolute + rounding.first
+        second = error.second <= goal * fine.second + rounding.second
+        if first.all() and second.diagonal().all():
+            return True
+    return False
 
 
 def remaining(totals: list[Sums], rule: Rule | RelaxedGauss) -> tuple[Sums, Sums]:
@@ -76,21 +102,36 @@ def remaining(totals: list[Sums], rule: Rule | RelaxedGauss) -> tuple[Sums, Sums
 
 
 def _nested(totals: list[Sums]) -> tuple[Sums, Sums]:
-    """Moments by the finest rule, and the difference to the one before.
+    """Moments by the finest rule, and a bound on their error: derivation 00, under Eq. 00.9.
 
     Where differences do not fall tenfold f has a kink or a jump, and two rules may agree by chance: three times the
-    larger of the last two differences stands for the error.
+    larger of the last two differences stands for the error. Where the largest of all components, in the scale of each,
+    does, they fall faster and faster, and the next one would be smaller by at least as much again: by the root of it.
     """
     fine, coarse, coarser = totals[-1], *(totals[-min(back, len(totals))] for back in (2, 3))
     last = _difference(coarse, fine)
     if len(totals) < 3:
         return fine, last
-    before = _difference(coarser, coarse)
+    before, deviation = _difference(coarser, coarse), np.sqrt(fine.second.diagonal())
+    scales = Sums(first=fine.absolute, second=np.outer(deviation, deviation))
+    then, now = (_largest(moved, scales) for moved in (before, last))
+    left = 2 * np.sqrt(now / then) * now if now < 0.1 * then else now
     first, second = (
-        np.where(now > 0.1 * then, 3 * np.maximum(now, then), now)
-        for now, then in ((last.first, before.first), (last.second, before.second))
+        np.where(after > 0.1 * earlier, 3 * np.maximum(after, earlier), np.minimum(after, left * scale))
+        for after, earlier, scale in (
+            (last.first, before.first, scales.first),
+            (last.second, before.second, scales.second),
+        )
     )
     return fine, Sums(first=first, second=second)
+
+
+def _largest(moved: Sums, scales: Sums) -> float:
+    """The largest relative difference of all components."""
+    return max(
+        float(np.max(a / np.where(s > 0, s, np.inf), initial=0.0))
+        for a, s in ((moved.first, scales.first), (moved.second, scales.second))
+    )
 
 
 def _together(totals: list[Sums]) -> tuple[Sums, Sums]:

@@ -80,8 +80,8 @@ def _shown(task: Rectangle, columns: slice) -> Iterator[Array]:
         task.parts[d].write(z[:, d], column)
     changed = np.diff(digits, axis=0, prepend=-1) != 0
     for own, moved in zip(digits, changed, strict=True):
-        for changing in np.flatnonzero(moved):
-            left[changing].write(z[:, changing], own[changing])
+        for d in np.flatnonzero(moved).tolist():
+            left[d].write(z[:, d], own[d])
         yield z.copy()
 
 

@@ -1,15 +1,17 @@
 """Quadrature rules for smooth functions of independent standard logistic variables: derivation 00, Eq. 00.7 to 00.9."""
 
 from dataclasses import dataclass
-from functools import cache, cached_property, reduce
+from functools import cache, lru_cache, reduce
 from math import factorial
 from typing import Any
 
 import numpy as np
 
 from refgrad.distributions._array import Array
+from refgrad.exact._reach import Rows, rows_within
 
 SHIFTS = 8
+PART = 2**16  # points that are summed at once
 
 
 @dataclass(frozen=True)
@@ -32,58 +34,52 @@ class Trapezoid:
     """Equal steps in x, with `v = scale * sinh(x / scale)`, at indices that are all even or all odd: Eq. 00.8, 00.12.
 
     Left out are points where the density falls below `exp(-reach)`. Counting them is cheap, so that a rule that is too
-    large is never made.
+    large is never made; a copy in another process finds its points anew.
+
+    every : bool
+        Take all indices: for integrands that are analytic in one coordinate at a time.
     """
 
     step: float
     reach: float
     axes: int
     scale: float
-
-    @cached_property
-    def _halves(self) -> list[tuple[Array, Array]]:
-        """Nodes and weights on one axis, of each parity."""
-        last = np.ceil(self.scale * np.arcsinh(self.reach / self.scale) / self.step)
-        index: Array = np.arange(-last, last + 1)
-        x = self.step * index / self.scale
-        v, weights = self.scale * np.sinh(x), self.step * np.cosh(x)
-        weights *= _density(v)
-        own: list[Any] = [slice(None)] if self.axes == 1 else [index % 2 == 0, index % 2 == 1]
-        return [(v[half], weights[half]) for half in own]
-
-    @cached_property
-    def _size(self) -> int:
-        total = 0
-        for v, _ in self._halves:
-            sums = np.zeros(1)
-            for _ in range(self.axes - 1):
-                sums = np.add.outer(sums, np.abs(v)).ravel()
-            total += int(np.searchsorted(np.sort(sums), self.reach - np.abs(v), side="right").sum())
-        return total
+    every: bool = False
 
     def __len__(self) -> int:
-        return self._size
-
-    @cached_property
-    def _all(self) -> tuple[Array, Array]:
-        nodes, weights = [], []
-        for v, own in self._halves:
-            rule = _product(v, own, self.axes)
-            near = np.abs(rule.nodes).sum(axis=1) <= self.reach
-            nodes.append(rule.nodes[near])
-            weights.append(2.0 ** (self.axes - 1) * rule.weights[near])
-        return np.concatenate(nodes), np.concatenate(weights)
+        return int(_rows(self).ends[-1])
 
     def points(self, index: Any) -> tuple[Array, Array]:
         """Points (n, axes) by their number, and their weights (n,)."""
-        nodes, weights = self._all
-        return nodes[index], weights[index]
+        if isinstance(index, slice):
+            index = np.arange(*index.indices(len(self)))
+        grids = _grids(self)
+        points, weights = _rows(self).points(index, *map(np.concatenate, zip(*grids, strict=True)))
+        return points, len(grids) ** (self.axes - 1) * weights
 
     def left_out(self) -> tuple[float, float]:
         """Bound on the probability beyond the reach, and the probability that the points do not find."""
         # The density is at most that of `2**axes` times a sum of exponentials, a Gamma.
         tail = sum(self.reach**k / factorial(k) for k in range(self.axes))
-        return float(2.0**self.axes * np.exp(-self.reach) * tail), abs(1 - float(self._all[1].sum()))
+        found = sum(float(self.points(slice(start, start + PART))[1].sum()) for start in range(0, len(self), PART))
+        return float(2.0**self.axes * np.exp(-self.reach) * tail), abs(1 - found)
+
+
+def _grids(rule: Trapezoid) -> list[tuple[Array, Array]]:
+    """Nodes and weights on one axis: of all indices, or of the even and of the odd ones."""
+    last = np.ceil(rule.scale * np.arcsinh(rule.reach / rule.scale) / rule.step)
+    index: Array = np.arange(-last, last + 1)
+    x = rule.step * index / rule.scale
+    v, weights = rule.scale * np.sinh(x), rule.step * np.cosh(x)
+    weights *= _density(v)
+    own: list[Any] = [slice(None)] if rule.every or rule.axes == 1 else [index % 2 == 0, index % 2 == 1]
+    return [(v[half], weights[half]) for half in own]
+
+
+@lru_cache(maxsize=8)
+def _rows(rule: Trapezoid) -> Rows:
+    """Rows of the points within reach."""
+    return rows_within([v for v, _ in _grids(rule)], rule.axes, rule.reach)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The best constant and the best coefficient of a control variate, exactly: derivations 03 and 04."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["best_coefficient", "best_constant", "best_value_coefficient"]
 
 
-def best_constant(q: Distribution, f: Callable[[Any], Any], *, per_component: bool = False) -> Any:
+def best_constant(q: Distribution, f: Callable[[Any], Any], *, per_component: bool = False, **options: Any) -> Any:
     """Constant baseline with the least variance of REINFORCE.
 
     Parameters
@@ -29,6 +29,8 @@ def best_constant(q: Distribution, f: Callable[[Any], Any], *, per_component: bo
         From (n, *event_shape) to (n,).
     per_component : bool
         One constant for each component, in place of one that minimises the sum of their variances.
+    **options
+        As in `value`.
 
     Returns
     -------
@@ -51,7 +53,7 @@ def best_constant(q: Distribution, f: Callable[[Any], Any], *, per_component: bo
 
     parts = factors(q)
     constants, log_weights = np.zeros(q.event_shape), np.full(q.event_shape, -np.inf)
-    for row, (part, means) in enumerate(zip(parts, conditional_means(parts, f), strict=True)):
+    for row, (part, means) in enumerate(zip(parts, conditional_means(parts, f, **options), strict=True)):
         constants[row] = part.probs @ means
         if len(part) == 1:
             continue
@@ -71,7 +73,9 @@ def best_constant(q: Distribution, f: Callable[[Any], Any], *, per_component: bo
     return float((constants * weights).sum() / weights.sum())  # Eq. 04.4
 
 
-def best_value_coefficient(q: Distribution, f: Callable[[Any], Any], control_variate: Callable[[Any], Any]) -> float:
+def best_value_coefficient(
+    q: Distribution, f: Callable[[Any], Any], control_variate: Callable[[Any], Any], **options: Any
+) -> float:
     """Coefficient of a control variate with the least variance of `f - coefficient * (control_variate - mean)`.
 
     Parameters
@@ -80,6 +84,8 @@ def best_value_coefficient(q: Distribution, f: Callable[[Any], Any], control_var
         One row of logits.
     f, control_variate : callable
         From (n, *event_shape) to (n,).
+    **options
+        As in `value`.
 
     Returns
     -------
@@ -92,13 +98,36 @@ def best_value_coefficient(q: Distribution, f: Callable[[Any], Any], control_var
     ValueError, TypeError
         As in `value`.
     """
-    one, other = _centred(q, f, "f"), _centred(q, control_variate, "the control variate")
-    covariance = value(q, lambda z: one(z) * other(z))
-    variance = value(q, lambda z: other(z) ** 2)
+    one, other = _centred(q, f, "f", options), _centred(q, control_variate, "the control variate", options)
+    covariance = value(q, _Product(one, other), **options)
+    variance = value(q, _Product(other, other), **options)
     return covariance / variance if variance > 0 else 0.0  # Eq. 03.2
 
 
-def _centred(q: Distribution, fn: Callable[[Any], Any], name: str) -> Callable[[Any], Any]:
+@dataclass(frozen=True)
+class _Less:
+    """A function less two numbers, one after the other."""
+
+    fn: Callable[[Any], Any]
+    level: Array
+    mean: float
+
+    def __call__(self, z: Any) -> Any:
+        return self.fn(z) - self.level - self.mean
+
+
+@dataclass(frozen=True)
+class _Product:
+    """The product of two functions."""
+
+    one: Callable[[Any], Any]
+    other: Callable[[Any], Any]
+
+    def __call__(self, z: Any) -> Any:
+        return self.one(z) * self.other(z)
+
+
+def _centred(q: Distribution, fn: Callable[[Any], Any], name: str, options: dict[str, Any]) -> _Less:
     """fn less its mean, by way of its value at the likeliest z: what never varies is exactly zero."""
     likeliest = np.stack([part.values[np.argmax(part.log_probs)] for part in factors(q)])[None]
     level = as_float(fn(likeliest), f"the value of {name}")
@@ -107,8 +136,7 @@ def _centred(q: Distribution, fn: Callable[[Any], Any], name: str) -> Callable[[
             f"{name} needs to return one value for each z, but returned shape {level.shape} for z of shape "
             f"{likeliest.shape}"
         )
-    mean = value(q, lambda z: fn(z) - level)
-    return lambda z: fn(z) - level - mean
+    return _Less(fn, level, value(q, _Less(fn, level, 0.0), **options))
 
 
 def best_coefficient(

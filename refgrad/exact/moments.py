@@ -11,7 +11,7 @@ import numpy as np
 from refgrad.distributions import Distribution
 from refgrad.distributions._array import Array
 from refgrad.exact._integrate import Sums, integrate, plan_for, sensitivity
-from refgrad.exact._ladder import agree, ladder, remaining
+from refgrad.exact._ladder import agree, ladder, remaining, rough
 from refgrad.exact._rules import Trapezoid
 from refgrad.exact.enumeration import gradient
 
@@ -78,8 +78,10 @@ def moments(
         From (n, *event_shape) to (n,).
     limit : int
         Most evaluations of the estimator in one rule.
-    progress, executor
-        As in `exact.value`.
+    progress : bool
+        Show a bar for every rule that is tried, the first ones together (needs tqdm).
+    executor : concurrent.futures.Executor, optional
+        Where blocks are computed. The result has the same bits as without it.
 
     Returns
     -------
@@ -101,14 +103,15 @@ def moments(
     [0.] [0.015625]
     """
     plan = plan_for(estimator, q, f)
-    center = gradient(q, f)
+    center = gradient(q, f, progress=progress, executor=executor)
     totals: list[Sums] = []
     rounding = Sums()
     temperature = getattr(estimator, "temperature", None)
-    for rule in ladder(plan, limit, f"quadrature of {estimator!r}", temperature):
+    for rules in ladder(plan, limit, f"quadrature of {estimator!r}", temperature):
+        rule = rules[-1]
         if not totals:
-            rounding = sensitivity(estimator, f, plan, rule, center)
-        totals.append(integrate(estimator, f, plan, rule, center, progress=progress, executor=executor))
+            rounding = sensitivity(estimator, f, plan, rough(rules[0]), center, executor=executor)
+        totals += integrate(estimator, f, plan, rules, center, progress=progress, executor=executor)
         if agree(totals, rule, plan.axes, rounding):
             break
     sums, difference = remaining(totals, rule)
@@ -143,4 +146,5 @@ def bias(estimator: Estimator, q: Distribution, f: Callable[[Any], Any], **optio
     (*event_shape,) ndarray of float64
         Zero, to `moments(...).error`, for an unbiased estimator.
     """
-    return moments(estimator, q, f, **options).mean - gradient(q, f)
+    shared = {name: options[name] for name in ("progress", "executor") if name in options}
+    return moments(estimator, q, f, **options).mean - gradient(q, f, **shared)

@@ -1,6 +1,8 @@
 """The best constants and coefficients against a search over exact variances, and where they could go wrong."""
 
+from concurrent.futures import ProcessPoolExecutor
 from importlib import import_module
+from multiprocessing import get_context
 from types import SimpleNamespace
 
 import numpy as np
@@ -212,6 +214,17 @@ def test_a_curvature_within_64_ulps_of_the_variances_is_none(scale, ulps, coeffi
             exact.best_coefficient(Rebar(), q, f)
     else:
         assert exact.best_coefficient(Rebar(), q, f) == coefficient
+
+
+@pytest.mark.parametrize("name", ["best_constant", "best_value_coefficient"])
+def test_options_are_those_of_the_value(name):
+    """What is shown to workers can be sent to processes."""
+    q, rest = Bernoulli([0.5, -0.25]), [] if name == "best_constant" else [SquaredError([0.5, 0.25])]
+    f, answer = Interacting(0.5, *np.ones((4, 2))), getattr(exact, name)
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor:
+        assert answer(q, f, *rest, executor=executor) == answer(q, f, *rest)
+    with pytest.raises(ValueError, match="limit of 3;"):
+        answer(q, f, *rest, limit=3)
 
 
 def test_options_are_those_of_the_moments():

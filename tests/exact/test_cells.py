@@ -86,6 +86,31 @@ def test_the_reference_waits_for_nothing_and_the_others_keep_their_order(referen
     np.testing.assert_array_equal(np.delete(logs, reference, axis=1), last[:, :3])
 
 
+@pytest.mark.parametrize("categories", [2, 3, 4])
+def test_beside_a_z_the_value_that_stands_in_it_rests(categories):
+    """Another order of the same coordinates, for every cell its own."""
+    q = Categorical([np.zeros(categories)])
+    made = Plan(q, factors(q), ("cell", "smooth"), reduced=True, vary=1)
+    v = V[:, : categories - 1]
+    noise = made.nodes(Given(v), np.arange(categories * len(v)))[0][1].reshape(categories, len(v), categories)
+    for won in range(categories):
+        np.testing.assert_array_equal(noise[won, :, won], 0.0)
+        np.testing.assert_array_equal(np.delete(noise[won], won, axis=1), noise[-1, :, :-1])
+
+
+def test_the_nodes_of_one_cell_are_those_of_many():
+    """In one cell z is not repeated."""
+    for q in (Bernoulli([0.5, -2.0]), PAIR):
+        made = Plan(q, factors(q), ("cell", "smooth"), reduced=q.event_ndim == 2)
+        v = np.random.default_rng(0).logistic(size=(5, made.axes))
+        many, _, (zs,) = made.nodes(Given(v), np.arange(made.cells * 5))
+        for cell in range(made.cells):
+            own = slice(5 * cell, 5 * cell + 5)
+            one, _, (z,) = made.nodes(Given(v), np.arange(made.cells * 5)[own])
+            np.testing.assert_array_equal(one, many[:, own])
+            np.testing.assert_array_equal(z, zs[own])
+
+
 def test_of_one_category_there_is_nothing_to_wait_for():
     np.testing.assert_array_equal(
         plan(1, reduced=True)._log_waits(np.zeros((3, 0)), np.zeros(3, int)), np.zeros((3, 1))
@@ -115,14 +140,14 @@ def test_nodes_of_two_draws_take_their_own_coordinates(q, reduced):
     first = Plan(q, made.parts, ("cell",), reduced=reduced)
     other = Plan(q, made.parts, ("smooth",), reduced=reduced)
     np.testing.assert_array_equal(noise[0], first.nodes(Given(v[:, width:]), index)[0][0])
-    np.testing.assert_array_equal(
-        noise[1].reshape(count, 5, *q.event_shape)[2], other.nodes(Given(v[:, :width]), np.arange(5))[0][0]
-    )
+    own, free = noise[1].reshape(count, 5, *q.event_shape)[-1], other.nodes(Given(v[:, :width]), np.arange(5))[0][0]
+    np.testing.assert_array_equal(own, free)  # where every z is the last, ratios are to the last
     # While one varies the other rests at coordinates of zero.
     moving = Plan(q, made.parts, ("cell", "smooth"), reduced=reduced, vary=0).nodes(Given(v[:, width:]), index)[0]
     np.testing.assert_array_equal(moving[0], noise[0])
     resting = other.nodes(Given(np.zeros((1, width))), np.array([0]))[0][0]
-    np.testing.assert_array_equal(moving[1], np.broadcast_to(resting, moving[1].shape))
+    for own in np.unique(moving[1], axis=0):  # the value that stands in z may be another
+        np.testing.assert_array_equal(np.sort(own), np.sort(resting[0]))
 
 
 @pytest.mark.parametrize("q", [Bernoulli([0.5, -2.0]), Bernoulli([-30.0, 30.0]), PAIR], ids=repr)
@@ -202,3 +227,4 @@ def test_where_no_draw_has_a_z_there_is_one_cell():
 def test_what_a_plan_knows(q, reads, reduced, vary, axes, both, each):
     made = Plan(q, factors(q), reads, reduced=reduced, vary=vary)
     assert (made.axes, made.integrates_both, made.one_z_each) == (axes, both, each)
+    assert made.in_turn == (q is PAIR and reduced)

@@ -1,8 +1,9 @@
 """Sums over nodes: by hand, by enumeration, in blocks of any size; and what is confirmed before it is used."""
 
+import pickle
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from importlib import import_module
-from types import SimpleNamespace
 from typing import ClassVar
 
 import numpy as np
@@ -162,7 +163,7 @@ def summed(estimator, q, f, block, monkeypatch):
     plan = plan_for(estimator, q, f)
     rule = RULE if plan.axes else single()
     center = np.full(q.event_shape, 0.25)
-    found = integrate(estimator, f, plan, rule, center, progress=False, executor=None)
+    (found,) = integrate(estimator, f, plan, [rule], center)
     return found, sensitivity(estimator, f, plan, rule, center)
 
 
@@ -188,7 +189,7 @@ def test_sums_over_all_nodes_at_once(estimator, q):
     rows = estimator(q, f, noise).reshape(len(index), -1)
     moved = estimator(q, f, np.nextafter(noise, np.inf)).reshape(len(index), -1)
     rest, after = rows - center.ravel(), moved - center.ravel()
-    found = integrate(estimator, f, plan, rule, center, progress=False, executor=None)
+    (found,) = integrate(estimator, f, plan, [rule], center)
     np.testing.assert_allclose(found.first, weights @ rest, rtol=1e-12, atol=1e-14)
     np.testing.assert_allclose(found.absolute, weights @ np.abs(rows), rtol=1e-12)
     np.testing.assert_allclose(found.second, (weights[:, None] * rest).T @ rest, rtol=1e-12, atol=1e-14)
@@ -198,22 +199,52 @@ def test_sums_over_all_nodes_at_once(estimator, q):
     np.testing.assert_allclose(change.second, np.diag(weights @ np.abs(after**2 - rest**2)), rtol=1e-12, atol=1e-30)
 
 
-@pytest.mark.parametrize(("estimator", "sums"), [(GumbelSoftmax(0.5), 1), (Rebar(0.5), 3)], ids=repr)
-def test_every_sum_is_computed_where_one_asks_and_shows_its_bar(estimator, sums, capsys):
-    """Of an additive estimator three: at rest, and over either draw."""
+@pytest.mark.parametrize(("estimator", "q"), CASES, ids=repr)
+def test_rules_that_are_summed_in_one_go_do_not_mix(estimator, q):
+    """In one block, and in blocks that end anywhere, the sums of each rule are those of the rule alone."""
+    f = Interacting(0.5, *np.random.default_rng(0).normal(size=(4, *q.event_shape)))
+    plan, center = plan_for(estimator, q, f), np.full(q.event_shape, 0.25)
+    rules = [replace(RULE, step=step) for step in (0.5, 0.35)] if plan.axes else [single(), single()]
+    for one, rule in zip(integrate(estimator, f, plan, rules, center), rules, strict=True):
+        (alone,) = integrate(estimator, f, plan, [rule], center)
+        for name in ("first", "absolute", "second", "largest"):
+            np.testing.assert_allclose(getattr(one, name), getattr(alone, name), rtol=1e-12, atol=1e-15)
 
-    class Counting:
-        def submit(self, work, task):
-            submitted.append(task)
-            return SimpleNamespace(result=lambda: work(task), cancel=lambda: None)
 
-    q, f, submitted = Bernoulli([0.5]), Table([0.0, 1.0]), []
-    plan = plan_for(estimator, q, f)
-    integrate(estimator, f, plan, RULE, np.zeros(1), progress=False, executor=Counting())
-    assert len(submitted) == sums
+class Counting:
+    """An executor that computes at once, and keeps the tasks."""
+
+    def __init__(self):
+        self.tasks = []
+
+    def submit(self, work, task):
+        self.tasks.append(task)
+        future = Future()
+        future.set_result(work(pickle.loads(pickle.dumps(task))))
+        return future
+
+
+@pytest.mark.parametrize("estimator", [GumbelSoftmax(0.5), Rebar(0.5)], ids=repr)
+def test_blocks_are_computed_where_one_asks_from_small_tasks_and_show_one_bar(estimator, monkeypatch, capsys):
+    monkeypatch.setattr(MODULE, "BLOCK", 64)
+    q, f = Bernoulli([0.5]), Table([0.0, 1.0])
+    plan, rules = plan_for(estimator, q, f), [replace(RULE, step=step) for step in (0.5, 0.01)]
+    nodes = sum(2 * len(rule) for rule in rules) if plan.vary is None else sum(2 + 4 * len(rule) for rule in rules)
+    executor = Counting()
+    together = integrate(estimator, f, plan, rules, np.zeros(1), executor=executor)
+    assert len(executor.tasks) == -(-nodes // 64)
+    assert max(len(pickle.dumps(task)) for task in executor.tasks) < 4096
     assert capsys.readouterr().err == ""
-    integrate(estimator, f, plan, RULE, np.zeros(1), progress=True, executor=None)
-    assert capsys.readouterr().err.count("0/1 ") == sums
+    alone = integrate(estimator, f, plan, rules, np.zeros(1), progress=True)
+    assert capsys.readouterr().err.count(f" 0/{len(executor.tasks)} ") == 1
+    for one, other in zip(together, alone, strict=True):
+        for name in ("first", "absolute", "second", "largest"):
+            np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+    executor.tasks.clear()
+    there = sensitivity(estimator, f, plan, rules[1], np.zeros(1), executor=executor)
+    here = sensitivity(estimator, f, plan, rules[1], np.zeros(1))
+    assert len(executor.tasks) == -(-(2 if plan.vary is None else 4) * len(rules[1]) // 32)
+    np.testing.assert_array_equal([there.first, there.second[0]], [here.first, here.second[0]])
 
 
 def test_sensitivity_of_two_draws_adds_the_change_of_each():

@@ -9,7 +9,7 @@ import pytest
 from refgrad import Bernoulli
 from refgrad.exact._factors import factors
 from refgrad.exact._integrate import Sums
-from refgrad.exact._ladder import _nested, _relative, _shifted, _together, agree, ladder, remaining
+from refgrad.exact._ladder import _nested, _relative, _shifted, _together, agree, ladder, remaining, rough
 from refgrad.exact._relaxed_rule import RelaxedGauss
 from refgrad.exact._rules import Lattice, Trapezoid, single
 
@@ -17,14 +17,18 @@ STEPS = (0.5, 0.35, 0.25, 0.18, 0.125, 0.09, 0.06)
 GAUSS = RelaxedGauss(np.zeros((4, 2, 2)), np.zeros((4, 2, 2)))
 
 
-def plan(logit, axes, cells=2, one_z_each=False):
+def plan(logit, axes, cells=2, one_z_each=False, in_turn=False):
     """What the rules depend on."""
     parts = factors(Bernoulli([logit] * max(axes, 1)))
-    return SimpleNamespace(axes=axes, cells=cells, parts=parts, one_z_each=one_z_each)
+    return SimpleNamespace(axes=axes, cells=cells, parts=parts, one_z_each=one_z_each, in_turn=in_turn)
 
 
 def tried(plan, limit=2**62, temperature=None):
-    return list(ladder(plan, limit, "this", temperature))
+    return [rule for rules in ladder(plan, limit, "this", temperature) for rule in rules]
+
+
+def tried_first(plan, limit, temperature):
+    return next(ladder(plan, limit, "this", temperature))[0]
 
 
 def sums(first, absolute=1.0, second=0.0, largest=1.0):
@@ -53,7 +57,7 @@ class TestRules:
     )
     def test_trapezoids_follow_the_rarest_value_as_far_as_they_can(self, logit, axes, reach, scale):
         found = tried(plan(logit, axes))
-        steps = STEPS if axes < 3 else (0.6, 0.42, 0.3, 0.21, 0.15, 0.11)
+        steps = STEPS if axes < 3 else (0.6, 0.42, 0.27, 0.19, 0.14, 0.11)
         assert [(rule.step, rule.axes) for rule in found] == [(step, axes) for step in steps]
         np.testing.assert_allclose(
             [(rule.reach, rule.scale) for rule in found], [(reach, scale)] * len(steps), rtol=1e-6
@@ -64,6 +68,34 @@ class TestRules:
         found = tried(plan(logit, 4))
         assert [replace(rule, stretch=0.0) for rule in found] == [Lattice(2**13, 4, shift, 0.0) for shift in range(8)]
         np.testing.assert_allclose([rule.stretch for rule in found], [stretch] * 8, rtol=1e-5)
+
+    def test_where_coordinates_enter_in_turn_every_index_is_taken(self):
+        for in_turn in (False, True):
+            assert {rule.every for rule in tried(plan(0.0, 2, in_turn=in_turn))} == {in_turn}
+
+    @pytest.mark.parametrize(
+        ("axes", "one_z_each", "sizes"),
+        [
+            (0, False, [1]),
+            (1, False, [3, 1, 1, 1, 1]),
+            (2, False, [2, 1, 1, 1, 1, 1]),
+            (3, False, [2, 1, 1, 1, 1]),
+            (4, False, [8]),
+            (4, True, [2, 1, 1, 1, 1, 1, 1, 1]),
+        ],
+    )
+    def test_rules_that_are_needed_in_any_case_come_together(self, axes, one_z_each, sizes):
+        found = ladder(plan(0.0, axes, one_z_each=one_z_each), 2**62, "this", 0.5)
+        assert [len(rules) for rules in found] == sizes
+
+    def test_a_limit_that_the_third_exceeds_leaves_two_of_three(self):
+        sizes = [2 * len(rule) for rule in tried(plan(0.0, 1))]
+        assert [len(rules) for rules in ladder(plan(0.0, 1), sizes[2] - 1, "this")] == [2]
+
+    def test_the_size_of_a_mean_is_told_by_fewer_points(self):
+        assert rough(Trapezoid(0.5, 42.0, 2, 3.0, True)) == Trapezoid(1.0, 42.0, 2, 3.0, True)
+        assert rough(Lattice(2**13, 4, 3, 1.5)) == Lattice(2**10, 4, 3, 1.5)
+        assert rough(GAUSS) is GAUSS
 
     def test_the_limit_stops_the_third_rule_and_refuses_the_first_two(self):
         sizes = [2 * len(rule) for rule in tried(plan(0.0, 1))]
@@ -92,12 +124,12 @@ class TestRules:
         ],
     )
     def test_a_rule_that_follows_the_relaxed_sample(self, axes, temperature, one_z_each, limit, kind):
-        assert type(next(ladder(plan(0.3, axes, one_z_each=one_z_each), limit, "this", temperature))) is kind
+        assert type(tried_first(plan(0.3, axes, one_z_each=one_z_each), limit, temperature)) is kind
 
     def test_with_three_axes_it_takes_over_where_the_second_trapezoid_is_too_large(self):
         second = 2 * len(tried(plan(0.3, 3))[1])
         for limit, kind in ((second, Trapezoid), (second - 1, RelaxedGauss)):
-            assert type(next(ladder(plan(0.3, 3, one_z_each=True), limit, "this", 0.5))) is kind
+            assert type(tried_first(plan(0.3, 3, one_z_each=True), limit, 0.5)) is kind
 
     def test_its_second_rule_has_to_fit(self):
         with pytest.raises(ValueError, match=r"^this needs 16,384 evaluations, more than the limit of 161;"):
@@ -112,7 +144,7 @@ class TestRules:
 class TestAgreement:
     rounding = Sums(first=np.array([0.0]), second=np.zeros((1, 1)))
 
-    @pytest.mark.parametrize(("axes", "goal"), [(0, 1e-12), (1, 1e-12), (2, 1e-12), (3, 1e-10)])
+    @pytest.mark.parametrize(("axes", "goal"), [(0, 1e-12), (1, 1e-12), (2, 1e-11), (3, 1e-10)])
     def test_to_the_goal_of_a_trapezoid(self, axes, goal):
         rule = single() if axes == 0 else Trapezoid(0.5, 42.0, axes, 3.0)
         base = sums(1.0, 4.0, 8.0)
@@ -164,6 +196,23 @@ class TestTheError:
             [sums(99.0), sums(0.0, second=5.0), sums(10.0, second=15.0), sums(10 + last, second=15 + last)]
         )
         assert (error.first, error.second) == (expected, expected)
+
+    def test_where_all_fall_faster_the_root_of_the_last_fall_is_still_to_come(self):
+        # The largest relative differences are 2**-1 and 2**-9, of the first: 2 * 2**-4 * 2**-9 in the scale of each.
+        scale = [1.0, 4.0, 1.0]
+        totals = [
+            sums(firsts, scale, np.ones(3))
+            for firsts in (
+                [0.0, 0.0, 0.0],
+                [2.0**-1, 2.0**-4, 2.0**-12],
+                [2.0**-1 + 2.0**-9, 2.0**-4 + 2.0**-11, 2.0**-11],
+            )
+        ]
+        _, error = _nested(totals)
+        assert error.first.tolist() == [2.0**-12, 2.0**-11, 3 * 2.0**-12]  # by the rule; the last; it does not fall
+        assert not error.second.any()
+        smaller = [replace(total, second=total.second * 2.0**-40) for total in totals]  # no scale of the first moments
+        np.testing.assert_array_equal(_nested(smaller)[1].first, error.first)
 
     def test_three_rules_have_two_differences(self):
         _, error = _nested([sums(0.0, second=5.0), sums(10.0, second=15.0), sums(12.0, second=17.0)])

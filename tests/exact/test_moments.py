@@ -1,8 +1,10 @@
 """Moments of an estimator: against quadrature written anew, closed forms, and finer rules."""
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import import_module
+from multiprocessing import get_context
+from threading import get_ident
 from typing import ClassVar
 
 import numpy as np
@@ -12,13 +14,12 @@ from scipy.integrate import dblquad, quad
 
 from refgrad import Bernoulli, Categorical, exact
 from refgrad.estimators import Claims, Estimator, GumbelSoftmax, Rebar, Reinforce
-from refgrad.exact._integrate import Sums
+from refgrad.exact._integrate import Sums, integrate
 from refgrad.exact._rules import SHIFTS, Lattice, Trapezoid, gauss
 from refgrad.objectives import Interacting, SquaredError, Table
 
 MODULE = import_module("refgrad.exact.moments")
 EPS = np.finfo(float).eps
-LADDER = import_module("refgrad.exact._ladder")
 
 
 @pytest.mark.parametrize("temperature", [0.1, 0.5, 2.0])
@@ -81,24 +82,13 @@ def random_case(seed):
 
 
 @dataclass
-class Recorded:
-    """The trapezoid, with its steps written down."""
-
-    steps: list
-
-    def __call__(self, step, *rest):
-        self.steps.append(step)
-        return Trapezoid(step, *rest)
-
-
-@dataclass
 class Finer:
     """Half of the finest step that was used, shorter ones farther out, and a longer reach."""
 
     steps: list
 
     def __call__(self, plan, *_):
-        return [Trapezoid(self.steps[-1] / 2, 50, plan.axes, 6.0)]
+        return [[Trapezoid(self.steps[-1] / 2, 50, plan.axes, 6.0, plan.in_turn)]]
 
 
 @pytest.mark.parametrize("block", [1, *(pytest.param(b, marks=pytest.mark.exhaustive) for b in (0, *range(2, 10)))])
@@ -106,8 +96,13 @@ def test_the_true_error_stays_under_the_stated_one(block, monkeypatch):
     for seed in range(20 * block, 20 * block + 20):
         estimator, q, f = random_case(seed)
         steps = []
+
+        def recorded(estimator, f, plan, rules, center, **options):
+            steps.extend(rule.step for rule in rules)  # noqa: B023  (called in this turn)
+            return integrate(estimator, f, plan, rules, center, **options)
+
         with monkeypatch.context() as patch:
-            patch.setattr(LADDER, "Trapezoid", Recorded(steps))
+            patch.setattr(MODULE, "integrate", recorded)
             stated = exact.moments(estimator, q, f)
         assert (stated.error <= 1e-10 * (1 + stated.variance.max())).all()
         with monkeypatch.context() as patch:
@@ -185,7 +180,7 @@ def test_a_lattice_is_honest_about_two_axes_done_by_both(monkeypatch):
     q, f = Bernoulli([0.4, -1.0]), Interacting(0.5, *np.random.default_rng(0).normal(size=(4, 2)))
     right = exact.moments(GumbelSoftmax(0.7), q, f)
     with monkeypatch.context() as patch:
-        patch.setattr(MODULE, "ladder", lambda *_: [Lattice(2**13, 2, shift, 1.0) for shift in range(SHIFTS)])
+        patch.setattr(MODULE, "ladder", lambda *_: [[Lattice(2**13, 2, shift, 1.0) for shift in range(SHIFTS)]])
         moments = exact.moments(GumbelSoftmax(0.7), q, f)
     assert (np.abs(moments.mean - right.mean) <= moments.error).all()
     assert (np.abs(moments.variance - right.variance) <= moments.error).all()
@@ -218,6 +213,52 @@ def test_workers_and_bars_do_not_change_the_bits():
         np.testing.assert_array_equal(getattr(alone, name), getattr(together, name))
 
 
+@pytest.mark.parametrize("estimator", [GumbelSoftmax(0.7), Rebar(0.5)], ids=repr)
+def test_processes_do_not_change_the_bits(estimator):
+    q, f = Categorical([[0.4, -1.0, 0.2]]), Interacting(0.5, *np.random.default_rng(0).normal(size=(4, 1, 3)))
+    alone = exact.moments(estimator, q, f)
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as executor:
+        together = exact.moments(estimator, q, f, executor=executor)
+    for name in ("mean", "covariance", "error", "covariance_error", "mean_error"):
+        np.testing.assert_array_equal(getattr(alone, name), getattr(together, name))
+
+
+@dataclass(frozen=True)
+class Where(Rebar):
+    """Writes down in which thread it is called, and how many rows it sees."""
+
+    calls: ClassVar[list] = []
+
+    def __call__(self, q, f, noise):
+        self.calls.append((get_ident(), noise.shape[1]))
+        return super().__call__(q, f, noise)
+
+
+@pytest.mark.parametrize("answer", [exact.moments, exact.bias])
+def test_all_but_a_few_rows_are_computed_by_the_workers(answer):
+    """Also the sensitivity to rounding, and f for the exact gradient."""
+    here, f_calls = get_ident(), []
+
+    def f(z):
+        f_calls.append((get_ident(), len(z)))
+        return (z**2).sum(axis=-1)
+
+    f.grad = lambda z: 2 * z
+    Where.calls.clear()
+    with ThreadPoolExecutor(1) as executor:
+        answer(Where(0.5), Bernoulli([0.4, -1.0]), f, executor=executor)
+    assert sum(rows for thread, rows in Where.calls if thread == here) == 64  # whether it adds
+    assert sum(rows for thread, rows in Where.calls if thread != here) > 10_000
+    assert {rows for thread, rows in f_calls if thread == here} <= {64, 2, 4}
+
+
+def test_a_bar_for_every_rule_the_first_ones_together(capsys):
+    moments = exact.moments(Rebar(0.1), Bernoulli([0.4]), Table([0.0, 1.0]), progress=True)
+    assert np.isfinite(moments.mean).all()
+    shown = capsys.readouterr().err
+    assert 2 <= shown.count("0%|") <= 6  # the gradient, three rules in one go, and one or more after them
+
+
 def test_no_bar_unless_asked_and_workers_are_used(capsys):
     executor, submitted = ThreadPoolExecutor(1), []
 
@@ -225,7 +266,7 @@ def test_no_bar_unless_asked_and_workers_are_used(capsys):
         submitted.append(args)
         return ThreadPoolExecutor.submit(executor, *args)
 
-    q, f = Bernoulli([0.4, -1.0]), Table([0.0, 1.0, 2.0, 3.0])
+    q, f = Bernoulli([0.4, -1.0]), Interacting(0.5, *np.ones((4, 2)))
     with executor:
         executor.submit = submit
         for answer in (exact.value, exact.gradient, lambda *args, **options: exact.moments(Rebar(), *args, **options)):
@@ -305,15 +346,15 @@ def test_the_error_is_made_of_its_parts(monkeypatch, rule, beyond, missing):
 
     def rules(plan, limit, what, temperature):
         asked.append((plan.reads, limit, what, temperature))
-        return iter([rule] * 5)
+        return iter([[rule, rule], [rule], [rule], [rule]])
 
-    def sensitivity(estimator, f, plan, first, center):
-        asked.append((estimator, first, center.tolist()))
+    def sensitivity(estimator, f, plan, first, center, *, executor):
+        asked.append((estimator, first, center.tolist(), executor))
         return rounding
 
-    def integrate(estimator, f, plan, rule, center, *, progress, executor):
-        asked.append((estimator, rule, center.tolist(), progress, executor))
-        return made
+    def integrate(estimator, f, plan, rules, center, *, progress, executor):
+        asked.append((estimator, rules, center.tolist(), progress, executor))
+        return [made] * len(rules)
 
     def agree(totals, last, axes, granted):
         asked.append((len(totals), last, axes, granted is rounding))
@@ -321,6 +362,7 @@ def test_the_error_is_made_of_its_parts(monkeypatch, rule, beyond, missing):
 
     for name, fake in {"ladder": rules, "sensitivity": sensitivity, "integrate": integrate, "agree": agree}.items():
         monkeypatch.setattr(MODULE, name, fake)
+    monkeypatch.setattr(MODULE, "rough", lambda rule: ("rough", rule))
     monkeypatch.setattr(MODULE, "remaining", lambda totals, last: (made, moved) if last is rule else None)
     estimator = GumbelSoftmax(0.5)
     found = exact.moments(estimator, q, f, limit=77)
@@ -333,9 +375,13 @@ def test_the_error_is_made_of_its_parts(monkeypatch, rule, beyond, missing):
     np.testing.assert_allclose(found.mean_error, error, rtol=1e-15)
     np.testing.assert_allclose(found.covariance_error, second, rtol=1e-15)
     np.testing.assert_allclose(found.error, second.diagonal(), rtol=1e-15)
-    assert asked[:2] == [(("cell",), 77, f"quadrature of {estimator!r}", 0.5), (estimator, rule, [2.0, 1.0])]
-    assert asked[2:] == [
-        step for count in (1, 2, 3) for step in ((estimator, rule, [2.0, 1.0], False, None), (count, rule, 2, True))
+    assert asked == [
+        (("cell",), 77, f"quadrature of {estimator!r}", 0.5),
+        (estimator, ("rough", rule), [2.0, 1.0], None),
+        (estimator, [rule, rule], [2.0, 1.0], False, None),
+        (2, rule, 2, True),
+        (estimator, [rule], [2.0, 1.0], False, None),
+        (3, rule, 2, True),
     ]
 
 
@@ -350,7 +396,7 @@ class TestErrors:
 
     def test_an_estimator_that_returns_a_wrong_shape(self):
         with pytest.raises(
-            ValueError, match=r"Broken\(returned='mean'\) needs to return shape \(4, 2\), but returned \(2,\)"
+            ValueError, match=r"Broken\(returned='mean'\) needs to return shape \(8, 2\), but returned \(2,\)"
         ):
             exact.moments(Broken("mean"), self.q, self.f)
 

@@ -105,7 +105,9 @@ def random_case(seed):
 
 def by_gauss(patch, number):
     patch.setattr(
-        MODULE, "ladder", lambda plan, limit, what, temperature: islice(relaxed_rules(plan.parts, temperature), number)
+        MODULE,
+        "ladder",
+        lambda plan, limit, what, temperature: [[*islice(relaxed_rules(plan.parts, temperature), number)]],
     )
 
 
@@ -137,7 +139,7 @@ def test_a_rule_that_is_wrong_is_seen(spoil, monkeypatch):
     q, f = Bernoulli([0.5, -1.0]), Quadratic(0.3, [1.0, 2.0], [[0.0, 1.0], [0.0, 0.0]])
     right = exact.moments(GumbelSoftmax(0.3), q, f)
     with monkeypatch.context() as patch:
-        patch.setattr(MODULE, "ladder", lambda plan, *_: map(spoil, islice(relaxed_rules(plan.parts, 0.3), 5)))
+        patch.setattr(MODULE, "ladder", lambda plan, *_: [[*map(spoil, islice(relaxed_rules(plan.parts, 0.3), 5))]])
         found = exact.moments(GumbelSoftmax(0.3), q, f)
     assert (np.abs(found.mean - right.mean) > found.mean_error + right.mean_error).any()
 

@@ -1,5 +1,7 @@
 """Rules against their formulas written out: every point of a trapezoid, the lattice of the least error, a product."""
 
+import pickle
+from importlib import import_module
 from itertools import product
 
 import mpmath
@@ -10,6 +12,7 @@ from scipy.special import expit
 from refgrad.exact._rules import Trapezoid, _clustered, _density, _generator, _product, gauss, single
 
 EPS = np.finfo(float).eps
+RULES = import_module("refgrad.exact._rules")
 
 
 def density(v):
@@ -17,22 +20,41 @@ def density(v):
 
 
 @pytest.mark.parametrize("axes", [1, 2, 3])
+@pytest.mark.parametrize("every", [False, True])
 @pytest.mark.parametrize(("step", "reach", "scale"), [(0.6, 9.0, 3.0), (0.5, 4.0, 1.5)])
-def test_a_trapezoid_is_every_point_within_reach_at_indices_of_one_parity(axes, step, reach, scale):
+def test_a_trapezoid_is_every_point_within_reach_at_indices_of_one_parity(axes, step, reach, scale, every):
     """On one axis every index; on more those that are all even, or all odd, with what the others would have weighed."""
     expected = {}
     for index in product(range(-12, 13), repeat=axes):
         v = scale * np.sinh(step * np.array(index) / scale)
-        if np.abs(v).sum() <= reach and len({i % 2 for i in index}) == 1:
+        if np.abs(v).sum() <= reach and (every or len({i % 2 for i in index}) == 1):
             own = step * np.cosh(step * np.array(index) / scale) * density(v)
-            expected[tuple(np.round(v, 9))] = 2.0 ** (axes - 1) * own.prod()
-    rule = Trapezoid(step, reach, axes, scale)
+            expected[tuple(np.round(v, 9))] = own.prod() * (1 if every else 2.0 ** (axes - 1))
+    rule = Trapezoid(step, reach, axes, scale, every)
     points, weights = rule.points(slice(None))
     found = {tuple(np.round(point, 9)): weight for point, weight in zip(points, weights, strict=True)}
     assert len(rule) == len(points) == len(expected)
     assert {tuple(np.add(key, 0.0)) for key in found} == {tuple(np.add(key, 0.0)) for key in expected}
     for key, weight in found.items():
         assert weight == pytest.approx(expected[key], rel=1e-12)
+    for index in (np.arange(len(rule) // 3, len(rule)), np.array([len(rule) - 1, 0, 1])):  # in any order
+        some = rule.points(index)
+        np.testing.assert_array_equal(some[0], points[index])
+        np.testing.assert_array_equal(some[1], weights[index])
+
+
+def test_a_copy_of_a_trapezoid_brings_no_points():
+    rule = Trapezoid(0.2, 42.0, 3, 3.0)
+    rule.left_out()
+    assert len(pickle.dumps(rule)) < 256
+    assert pickle.loads(pickle.dumps(rule)) == rule
+
+
+def test_parts_of_a_trapezoid_add_up(monkeypatch):
+    rule = Trapezoid(0.5, 6.0, 2, 3.0)
+    whole = rule.left_out()
+    monkeypatch.setattr(RULES, "PART", 7)
+    np.testing.assert_allclose(rule.left_out(), whole, rtol=1e-12)
 
 
 @pytest.mark.parametrize("axes", [1, 2])
