@@ -20,8 +20,13 @@ def sigmoid(x: Any) -> Any:
     """`1 / (1 + exp(-x))`, with full relative accuracy on both sides and no overflow."""
     if traced(x):
         return _traced_sigmoid()(x)
-    decay = _decay(x)
-    value = np.maximum(decay, np.greater_equal(x, 0))  # 1 or the decay
+    return _over_one_more(_decay(x), x)
+
+
+def _over_one_more(decay: Array, x: Any) -> Array:
+    """The sigmoid of x from the decay, which is used up: one, or the decay where x < 0, by one and the decay."""
+    value = np.greater_equal(x, 0, out=np.empty(np.shape(x)))
+    np.maximum(value, decay, out=value)
     decay += 1.0
     value /= decay
     return value
@@ -58,15 +63,26 @@ def _traced_softplus() -> Any:
 
 
 def sigmoid_and_slope(x: Any) -> tuple[Any, Any]:
-    """A sigmoid and its derivative, from one exponential: that of the smaller of the sigmoids of x and -x."""
+    """A sigmoid and its derivative, from one exponential."""
     if traced(x):
         return sigmoid(x), sigmoid(x) * sigmoid(-x)
-    smaller = _decay(x)
-    rest = 1.0 + smaller
-    smaller /= rest
-    rest = 1.0 - smaller
-    rest *= smaller
-    return np.abs(np.greater_equal(x, 0) - smaller), rest
+    smaller, slope = smaller_and_slope(np.abs(x))
+    value = np.greater_equal(x, 0, out=np.empty(np.shape(x)))
+    value -= smaller
+    return np.abs(value, out=value), slope
+
+
+def smaller_and_slope(x: Any) -> tuple[Any, Any]:
+    """The smaller of the sigmoids of x >= 0 and of -x, and the slope of one: its product with the larger."""
+    if traced(x):
+        return sigmoid(-x), sigmoid(x) * sigmoid(-x)
+    smaller = np.negative(x, out=np.empty(np.shape(x)))
+    np.exp(smaller, out=smaller)
+    larger = smaller + 1.0
+    smaller /= larger
+    larger = np.subtract(1.0, smaller, out=larger)
+    larger *= smaller
+    return smaller, larger
 
 
 def softplus_and_sigmoid(x: Any) -> tuple[Any, Any]:
@@ -76,10 +92,20 @@ def softplus_and_sigmoid(x: Any) -> tuple[Any, Any]:
     decay = _decay(x)
     value = np.log1p(decay)
     value += np.maximum(x, 0.0)
-    slope = np.maximum(decay, np.greater_equal(x, 0))
-    decay += 1.0
-    slope /= decay
-    return value, slope
+    return value, _over_one_more(decay, x)
+
+
+def chosen(z: Any, one: Any, other: Any) -> Any:
+    """`one` where z is one, `other` where it is zero; of the same shape, which z may be broadcast to."""
+    if traced(z, one, other):
+        return z * one + (1 - z) * other
+    value = 1.0 - z
+    if np.broadcast_shapes(np.shape(z), np.shape(other)) == np.shape(z):
+        value *= other
+    else:
+        value = value * other
+    value += z * one
+    return value
 
 
 def log_complement(x: Any) -> Any:

@@ -8,6 +8,7 @@ import numpy as np
 from refgrad.distributions._array import Array
 from refgrad.distributions._by_hand import distinct
 from refgrad.distributions._functions import (
+    chosen,
     kept,
     log_softmax,
     log_softmax_slope,
@@ -15,6 +16,7 @@ from refgrad.distributions._functions import (
     rows,
     sigmoid,
     sigmoid_and_slope,
+    smaller_and_slope,
     softmax,
     softmax_slope,
     softplus,
@@ -29,30 +31,30 @@ def binary(logits: Any, noise: Any, temperature: Any) -> Any:
     y, steepness = sigmoid_and_slope(x)
 
     def slope(g: Any) -> Any:
-        return g * steepness / temperature
+        return g * (steepness / temperature)
 
     return lambda: y, (slope, slope, lambda g: -slope(g) * x)
 
 
 def binary_given(z: Array, logits: Any, v: Any, temperature: Any) -> Any:
     """The same given z, Eq. 01.16 and 01.22."""
-    own, other = distinct(logits), 1 - z
-    side = z - other
+    own = distinct(logits)
 
     def of_side(fn: Callable[[Any], Any]) -> Any:
-        return z * fn(own) + other * fn(-own)
+        return chosen(z, fn(own), fn(-own))
 
+    side = 2 * z - 1
     depth, share = softplus_and_sigmoid(side * v + of_side(softplus))
-    x = side * depth / temperature
-    y, steepness = sigmoid_and_slope(x)
+    x = depth / temperature
+    smaller, steepness = smaller_and_slope(x)
 
     def in_v(g: Any) -> Any:
-        return g * steepness / temperature * share
+        return g * (steepness / temperature * share)
 
-    return lambda: y, (
+    return lambda: abs(z - smaller), (
         lambda g: in_v(g) * of_side(sigmoid),
         in_v,
-        lambda g: -g * steepness / temperature * x,
+        lambda g: -g * steepness / temperature * side * x,
     )
 
 

@@ -12,6 +12,7 @@ from refgrad.distributions._array import Array, namespace, untraced
 from refgrad.distributions._base import Distribution, _first
 from refgrad.distributions._by_hand import by_hand
 from refgrad.distributions._functions import (
+    chosen,
     log_complement,
     sigmoid,
     softplus,
@@ -101,7 +102,7 @@ class Bernoulli(Distribution):
             Log-probability per logit. Where z = 1 it is `sigmoid(-logits)`, which no subtraction rounds off. Eq. 01.3.
         """
         z = self._event(z, "z")
-        return z * sigmoid(-self.logits) - (1 - z) * sigmoid(self.logits)
+        return chosen(z, sigmoid(-self.logits), -sigmoid(self.logits))
 
     def support(self, start: int = 0, stop: int | None = None) -> Array:
         """Configurations `start` up to `stop` in lexicographic order.
@@ -148,7 +149,7 @@ class Bernoulli(Distribution):
         (..., D) ndarray of float64
             Zeros and ones. Constant to autograd. Eq. 01.4.
         """
-        return (untraced(self.logits) + untraced(self._event(noise, "noise")) > 0).astype(np.float64)
+        return np.greater(untraced(self._event(noise, "noise")), -untraced(self.logits)).astype(np.float64)
 
     def noise_given(self, z: Any, v: Any) -> Any:
         """Logistic noise that yields z, from fresh standard logistic noise v; increasing in v.

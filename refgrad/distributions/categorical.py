@@ -12,6 +12,7 @@ from refgrad.distributions._array import Array, as_float, namespace, select, unt
 from refgrad.distributions._base import Distribution, _first
 from refgrad.distributions._by_hand import by_hand, distinct
 from refgrad.distributions._functions import (
+    chosen,
     complement,
     first_maximum,
     log_complement,
@@ -128,7 +129,7 @@ class Categorical(Distribution):
             rounds off. Eq. 01.3.
         """
         z, probs = self._event(z, "z"), self.probs
-        return z * rows(complement(planes(probs))) - (1 - z) * probs
+        return chosen(z, rows(complement(planes(probs))), -probs)
 
     def support(self, start: int = 0, stop: int | None = None) -> Array:
         """Configurations `start` up to `stop` in lexicographic order, masked ones included.

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from refgrad._workers import run
 from refgrad.distributions import Distribution
 from refgrad.distributions._array import Array, as_float, traced, untraced
+from refgrad.estimators._blocks import in_blocks
 from refgrad.estimators._derivatives import checked
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
 __all__ = ["Claims", "Estimator", "keep_number", "keep_temperature"]
-
-BLOCK = 2**16  # numbers of one draw in one call of `sample`
-SPARE = 2**21  # numbers: once an array of this size was freed, glibc keeps what smaller ones free
 
 
 @dataclass(frozen=True)
@@ -121,28 +117,16 @@ class Estimator(ABC):
             With an executor of threads it is called from several of them at once.
         n : int
         rng : numpy.random.Generator
-            Noise is drawn in order, here, so that the estimates are the same whoever computes them.
+            Noise is drawn in order, so that the estimates are the same whoever computes them.
         executor : concurrent.futures.Executor, optional
-            Computes blocks of estimates. Default: one after another, here.
+            Computes blocks of estimates: threads, or other workers, to which noise is sent. Without it one block is
+            computed after the other, here.
 
         Returns
         -------
         (n, *batch_shape, *event_shape) ndarray of float64
         """
-        step, estimates = max(1, BLOCK // max(1, np.size(q.logits))), np.empty((n, *np.shape(q.logits)))
-        blocks = run(partial(self, q, f), self._noises(q, n, step, rng), progress=False, executor=executor)
-        if n > step:
-            np.empty(SPARE)  # freed at once
-        for start, block in zip(range(0, n, step), blocks, strict=True):
-            estimates[start : start + step] = block
-        return estimates
-
-    def _noises(self, q: Distribution, n: int, step: int, rng: np.random.Generator) -> Iterator[Array]:
-        """The noise of n repetitions in blocks; of several draws the first ends before the next begins."""
-        if self.draws == 1:
-            return (self.draw_noise(q, min(step, n - start), rng) for start in range(0, n, step))
-        noise = self.draw_noise(q, n, rng)
-        return (noise[:, start : start + step] for start in range(0, n, step))
+        return in_blocks(self, q, f, n, rng, executor)
 
     def breaks(self, q: Distribution) -> Array:
         """Noise values where the estimate may jump: the edges of the cells of z."""

@@ -18,7 +18,7 @@ from refgrad.estimators import (
     Rebar,
     Reinforce,
     Relax,
-    _base,
+    _blocks,
     pathwise,
 )
 from refgrad.objectives import SquaredError
@@ -100,7 +100,7 @@ def test_bits_do_not_depend_on_the_size_of_a_block(q, estimator, size, monkeypat
     one = estimator.sample(q, f, 200, np.random.default_rng(0))
     noise = q.draw_noise((estimator.draws, 200), np.random.default_rng(0))
     np.testing.assert_array_equal(one, estimator(q, f, noise))
-    monkeypatch.setattr(_base, "BLOCK", size)
+    monkeypatch.setattr(_blocks, "BLOCK", size)
     np.testing.assert_array_equal(one, estimator.sample(q, f, 200, np.random.default_rng(0)))
 
 
@@ -115,7 +115,8 @@ class Recording(ThreadPoolExecutor):
 @pytest.mark.parametrize("estimator", [Reinforce(), Rebar()], ids=repr)
 @pytest.mark.parametrize("workers", [1, 3])
 def test_bits_do_not_depend_on_who_computes_them(estimator, workers, monkeypatch):
-    monkeypatch.setattr(_base, "BLOCK", 64)
+    monkeypatch.setattr(_blocks, "BLOCK", 64)
+    monkeypatch.setattr(_blocks, "SHARED", 64)
     q, f = Bernoulli([0.5, -1.0, 3.0]), SquaredError(0.45)
     alone = estimator.sample(q, f, 500, np.random.default_rng(0))
     with Recording(workers) as executor:
@@ -125,7 +126,8 @@ def test_bits_do_not_depend_on_who_computes_them(estimator, workers, monkeypatch
 
 
 def test_blocks_go_to_processes_too(monkeypatch):
-    monkeypatch.setattr(_base, "BLOCK", 64)
+    monkeypatch.setattr(_blocks, "BLOCK", 64)
+    monkeypatch.setattr(_blocks, "SHARED", 64)
     q, f = Bernoulli([0.5, -1.0, 3.0]), SquaredError(0.45)
     alone = Rebar().sample(q, f, 100, np.random.default_rng(0))
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor:

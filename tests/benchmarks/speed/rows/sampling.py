@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.estimators import Estimator, GumbelSoftmax, MuProp, Rebar, Reinforce, _base
+from refgrad.estimators import Estimator, GumbelSoftmax, MuProp, Rebar, Reinforce, _blocks
 from speed.case import BEST, Case, Goal, Plan
 from speed.problems import Shape, named, q_of, squared_error
 from speed.rows._answers import same_mean
@@ -62,7 +62,7 @@ def one(estimator: Estimator, shape: Shape, n: int, plan: Plan, executor: Execut
 
 def rows_of(estimator: Estimator, shape: Shape) -> int:
     """Rows of a block, as `Estimator.sample` has them."""
-    return max(1, getattr(_base, "BLOCK", 2**16) // (estimator.draws * prod(shape)))
+    return max(1, _blocks.BLOCK // (estimator.draws * prod(shape)))
 
 
 def limit(estimator: Estimator, f: Callable[[Any], Any], shape: Shape, n: int, rng: Any) -> None:

@@ -1,0 +1,73 @@
+"""Estimates in blocks of rows that fit a cache, computed by whoever is free; the bits are those of one call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from refgrad._workers import run
+from refgrad.distributions import Distribution
+from refgrad.distributions._array import Array
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from refgrad.estimators._base import Estimator
+
+BLOCK = 2**16  # numbers of one draw in a block
+SHARED = 2**18  # the same in threads, which wait for each other between two operations of NumPy
+SPARE = 2**21  # numbers: once an array of this size was freed, glibc keeps what smaller ones free
+
+
+def in_blocks(
+    estimator: Estimator,
+    q: Distribution,
+    f: Callable[[Any], Any],
+    n: int,
+    rng: np.random.Generator,
+    executor: Executor | None,
+) -> Array:
+    """Draw n estimates, as in `Estimator.sample`.
+
+    Threads draw the noise too, one after the other, each for the block that it computes while its cache holds it; to
+    other workers noise is sent.
+    """
+    shared = executor is None or _has_threads(executor)
+    step = max(1, (BLOCK if executor is None or not shared else SHARED) // max(1, np.size(q.logits)))
+    starts, estimates = range(0, n, step), np.empty((n, *np.shape(q.logits)))
+    noises = _noises(estimator, q, n, step, rng)
+    if n > step:
+        np.empty(SPARE)  # freed at once
+    if shared:
+        coming, turn = zip(starts, noises, strict=True), Lock()
+
+        def next_block(_: int) -> None:
+            with turn:
+                start, noise = next(coming)
+            estimates[start : start + step] = estimator(q, f, noise)
+
+        for _ in run(next_block, starts, progress=False, executor=executor):
+            pass
+    else:
+        blocks = run(partial(estimator, q, f), noises, progress=False, executor=executor)
+        for start, block in zip(starts, blocks, strict=True):
+            estimates[start : start + step] = block
+    return estimates
+
+
+def _noises(estimator: Estimator, q: Distribution, n: int, step: int, rng: np.random.Generator) -> Iterator[Array]:
+    """The noise of n repetitions in blocks; of several draws the first ends before the next begins."""
+    if estimator.draws == 1:
+        return (estimator.draw_noise(q, min(step, n - start), rng) for start in range(0, n, step))
+    noise = estimator.draw_noise(q, n, rng)
+    return (noise[:, start : start + step] for start in range(0, n, step))
+
+
+def _has_threads(executor: Executor) -> bool:
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  (whoever has one has loaded it)
+
+    return isinstance(executor, ThreadPoolExecutor)
