@@ -62,8 +62,8 @@ def factors(q: Distribution) -> list[Factor]:
         columns, pairs = np.array([0, 1]), np.stack([-q.logits, q.logits], axis=1)
         return [Factor(columns, *both, ()) for both in zip(expit(pairs), log_expit(pairs), strict=True)]
     kept = [np.flatnonzero(row > -np.inf) for row in q.logits]
-    rows = [row[k] for row, k in zip(q.logits, kept, strict=True)]
-    return [Factor(k, softmax(row), log_softmax(row), q.event_shape[1:]) for row, k in zip(rows, kept, strict=True)]
+    rows = zip(kept, softmax(q.logits, axis=1), log_softmax(q.logits, axis=1), strict=True)
+    return [Factor(k, probs[k], log_probs[k], q.event_shape[1:]) for k, probs, log_probs in rows]
 
 
 def count(parts: Sequence[Factor]) -> int:

@@ -18,7 +18,7 @@ from refgrad.objectives import Table
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-READ = 2**19  # values of a table that are multiplied at once, both ways, while a cache holds them
+READ = 2**19  # values of a table in one product, at least, where there are as many: BLAS takes its threads then
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +48,7 @@ def halves(parts: Sequence[Factor], f: Callable[[Any], Any], progress: bool, exe
         work, places = evaluated, list(rectangles(parts, split))
         tasks = [Rectangle(f, parts, split, *place, left[place[0]], right[place[1]]) for place in places]
     else:
-        table, step = _possible(values, parts, split), max(1, READ // len(right))
+        table, step = _possible(values, parts, split), -(-len(left) // max(1, count(parts) // READ))
         work, places = _read, [(slice(at, at + step), slice(None)) for at in range(0, len(left), step)]
         tasks, executor = [(table[rows], left[rows], right) for rows, _ in places], None
     for (rows, columns), (by_left, by_right) in zip(

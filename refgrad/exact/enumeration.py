@@ -102,11 +102,19 @@ def gradient(
     """
     parts = factors(q)
     means = conditional_means(parts, f, limit=limit, progress=progress, executor=executor)
-    place = np.repeat(np.arange(len(parts)), [len(part) for part in parts]), np.concatenate([p.columns for p in parts])
-    probs, mean = np.zeros((2, len(parts), 2 if q.event_ndim == 1 else q.event_shape[1]))  # of a masked category: zero
-    probs[place], mean[place] = np.concatenate([part.probs for part in parts]), np.concatenate(means)
-    slopes = _softmax_slope(probs, mean)
+    width = 2 if q.event_ndim == 1 else q.event_shape[1]
+    slopes = _softmax_slope(_wide(parts, [part.probs for part in parts], width), _wide(parts, means, width))
     return slopes[:, 1].copy() if q.event_ndim == 1 else slopes
+
+
+def _wide(parts: Sequence[Factor], values: Sequence[Array], width: int) -> Array:
+    """One row for each variable, zero at masked categories."""
+    if all(len(part) == width for part in parts):
+        return np.array(values)
+    rows = np.zeros((len(parts), width))
+    for row, part, own in zip(rows, parts, values, strict=True):
+        row[part.columns] = own
+    return rows
 
 
 def conditional_means(
