@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -98,6 +98,30 @@ class Estimator(ABC):
         (draws, n, *batch_shape, *event_shape) ndarray of float64
         """
         return q.draw_noise((self.draws, n, *q.batch_shape), rng)
+
+    def noise_in_blocks(self, q: Distribution, n: int, step: int, rng: np.random.Generator) -> Iterator[Array]:
+        """Draw what `draw_noise` draws, `step` repetitions at a time; all draws but the last come first, as a whole.
+
+        Parameters
+        ----------
+        q : Distribution
+        n, step : int
+        rng : numpy.random.Generator
+
+        Yields
+        ------
+        (draws, step or less, *batch_shape, *event_shape) ndarray of float64
+        """
+        starts = range(0, n, step)
+        if type(self).draw_noise is not Estimator.draw_noise:  # nothing is known of another's order
+            noise = self.draw_noise(q, n, rng)
+            yield from (noise[:, start : start + step] for start in starts)
+            return
+        before = q.draw_noise((max(0, self.draws - 1), n, *q.batch_shape), rng)
+        latest = min(1, self.draws)
+        for start in starts:
+            last = q.draw_noise((latest, min(step, n - start), *q.batch_shape), rng)
+            yield np.concatenate([before[:, start : start + step], last]) if len(before) else last
 
     def sample(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from refgrad.estimators._base import Estimator
 
 BLOCK = 2**16  # numbers of one draw in a block
-SHARED = 2**18  # the same in threads, which wait for each other between two operations of NumPy
+SHARED = 2**17  # the same in threads, which wait for each other between two operations of NumPy
 SPARE = 2**21  # numbers: once an array of this size was freed, glibc keeps what smaller ones free
 
 
@@ -39,7 +39,7 @@ def in_blocks(
     shared = executor is None or _has_threads(executor)
     step = max(1, (BLOCK if executor is None or not shared else SHARED) // max(1, np.size(q.logits)))
     starts, estimates = range(0, n, step), np.empty((n, *np.shape(q.logits)))
-    noises = _noises(estimator, q, n, step, rng)
+    noises = estimator.noise_in_blocks(q, n, step, rng)
     if n > step:
         np.empty(SPARE)  # freed at once
     if shared:
@@ -57,14 +57,6 @@ def in_blocks(
         for start, block in zip(starts, blocks, strict=True):
             estimates[start : start + step] = block
     return estimates
-
-
-def _noises(estimator: Estimator, q: Distribution, n: int, step: int, rng: np.random.Generator) -> Iterator[Array]:
-    """The noise of n repetitions in blocks; of several draws the first ends before the next begins."""
-    if estimator.draws == 1:
-        return (estimator.draw_noise(q, min(step, n - start), rng) for start in range(0, n, step))
-    noise = estimator.draw_noise(q, n, rng)
-    return (noise[:, start : start + step] for start in range(0, n, step))
 
 
 def _has_threads(executor: Executor) -> bool:

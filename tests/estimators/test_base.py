@@ -104,6 +104,26 @@ def test_bits_do_not_depend_on_the_size_of_a_block(q, estimator, size, monkeypat
     np.testing.assert_array_equal(one, estimator.sample(q, f, 200, np.random.default_rng(0)))
 
 
+class Antithetic(Reinforce):
+    """Draws its noise in an order of its own."""
+
+    def draw_noise(self, q, n, rng):
+        half = super().draw_noise(q, -(-n // 2), rng)
+        return np.concatenate([half, -half], axis=1)[:, :n]
+
+
+@pytest.mark.parametrize("workers", [None, 2])
+def test_noise_that_a_subclass_draws_is_drawn_as_a_whole(workers, monkeypatch):
+    monkeypatch.setattr(_blocks, "BLOCK", 64)
+    monkeypatch.setattr(_blocks, "SHARED", 64)
+    q, f = Bernoulli([0.5, -1.0, 3.0]), SquaredError(0.45)
+    noise = Antithetic().draw_noise(q, 101, np.random.default_rng(0))
+    with ThreadPoolExecutor(2) as threads:
+        executor = None if workers is None else threads
+        estimates = Antithetic().sample(q, f, 101, np.random.default_rng(0), executor=executor)
+    np.testing.assert_array_equal(estimates, Antithetic()(q, f, noise))
+
+
 class Recording(ThreadPoolExecutor):
     """Threads, and what was handed to them."""
 
