@@ -383,7 +383,7 @@ class TestCases:
     @pytest.mark.parametrize("n", [1, 1000])
     def test_the_limit_draws_and_reads_what_the_estimator_does(self, load, monkeypatch, n):
         rows, sampling = load("speed.rows.sampling"), []
-        monkeypatch.setattr(rows._base, "BLOCK", 600)  # of 100 numbers a row: blocks of 6, or 3 with two draws
+        monkeypatch.setattr(rows._blocks, "BLOCK", 600)  # of 100 numbers a row: blocks of 6, or 3 with two draws
         for estimator, values in rows.VALUES.items():
             for threads in (0, 1, 3):
                 seen, rng = [], np.random.default_rng(0)
