@@ -79,11 +79,12 @@ def sensitivity(
     progress: bool = False,
     executor: Executor | None = None,
 ) -> Sums:
-    """Mean change of an estimate, and of its square, when all noise moves by one unit in the last place."""
-    job, changes = _Job(estimator, f, tuple(_pieces(plan, rule)[-2:]), center.ravel()), np.zeros((2, center.size))
+    """Mean change of an estimate, and of products of its entries, when all noise moves by its last place."""
+    job = _Job(estimator, f, tuple(_pieces(plan, rule)[-2:]), center.ravel())
+    changes = np.zeros((1 + center.size, center.size))
     for change in run(_one_change, job.tasks(max(1, BLOCK // 2)), progress=progress, executor=executor):
         changes += change
-    return Sums(first=changes[0], second=np.diag(changes[1]))
+    return Sums(first=changes[0], second=changes[1:])
 
 
 Piece = tuple[Plan, Rule | RelaxedGauss]
@@ -167,14 +168,16 @@ def _one_block(task: tuple[_Job, int, int]) -> tuple[slice, Sums]:
 
 
 def _one_change(task: tuple[_Job, int, int]) -> Array:
-    """Changes, summed over the nodes `start` up to `stop`."""
+    """Changes (1 + d, d), summed over the nodes `start` up to `stop`: of entries, and of their products."""
     job, start, stop = task
     noise, weights, cells, _ = job.nodes(start, stop)
     plan = job.pieces[0][0]
     weights = weights * plan.cell_probs()[cells % plan.cells]
     rows = rows_of(job.estimator, plan.q, job.f, np.concatenate([noise, np.nextafter(noise, np.inf)], axis=1))
     here, there = np.split(rows - job.center, 2)
-    return np.stack([weights @ np.abs(there - here), weights @ np.abs(there**2 - here**2)])
+    moved = weights[:, None] * np.abs(there - here)
+    products = np.abs(there).T @ moved + moved.T @ np.abs(here)
+    return np.vstack([moved.sum(axis=0), products])
 
 
 def rows_of(estimator: Estimator, q: Distribution, f: Callable[[Any], Any], noise: Array) -> Array:

@@ -18,15 +18,18 @@ REACH = 42.0  # beyond it lies less than 1e-16 of the least likely value, with t
 # By the number of axes: steps; the scale beyond which they grow, at least and as a share of the largest -log p; the
 # largest -log p that the reach follows.
 STEPS = {
-    1: ((0.5, 0.35, 0.25, 0.18, 0.125, 0.09, 0.06), 12.0, 1.0, np.inf),
-    2: ((0.5, 0.35, 0.25, 0.18, 0.125, 0.09, 0.06), 3.0, 0.5, 60.0),
-    3: ((0.6, 0.42, 0.27, 0.19, 0.14, 0.11), 3.0, 0.5, 20.0),
+    1: ((0.7, 0.5, 0.35, 0.25, 0.18, 0.125, 0.09, 0.06), 12.0, 1.0, np.inf),
+    2: ((0.7, 0.5, 0.35, 0.25, 0.18, 0.125, 0.09, 0.06), 3.0, 0.5, 60.0),
+    3: ((0.85, 0.6, 0.42, 0.27, 0.2, 0.15, 0.11), 3.0, 0.5, 20.0),
 }
-# Relative difference of two rules at which no finer one is tried.
-GOAL = {0: 1e-12, 1: 1e-12, 2: 1e-11, 3: 1e-10}
-TOGETHER = {0: 1, 1: 3}  # rules that are tried at once; with more axes two
+GOAL = {1: 1e-12, 2: 1e-10, 3: 1e-10}  # relative error at which no finer rule is tried
+TOGETHER = 3  # trapezoids that are tried in any case; with two there is no fall
 SAMPLE = 2**10  # points of a lattice that tell the size of a mean
-BEYOND = 1e-8  # the same for more axes, where a rule follows the relaxed sample
+BELIEVED, FAST = 1e-2, 1e-5  # relative differences, below which a fall is believed, and the next one is foreseen
+CLEAR, SMALL = 1e-4, 1e-3  # a fall that is no chance, from a difference below the other
+POWER = 1.4  # ratio of two steps: the next fall, in logs, is larger by as much
+MARGIN = 10.0  # in units of the last differences, where these do not fall
+BEYOND = 1e-8  # relative difference of two rules that follow the relaxed sample, at which no finer one is tried
 
 
 def ladder(plan: Plan, limit: int, what: str, temperature: object = None) -> Iterator[list[Rule | RelaxedGauss]]:
@@ -40,7 +43,8 @@ def ladder(plan: Plan, limit: int, what: str, temperature: object = None) -> Ite
     Raises
     ------
     ValueError
-        If even the second rule exceeds the limit: nothing could be said of the error.
+        If even the third trapezoid, or the second rule of another kind, exceeds the limit: nothing could be said of
+        the error.
     """
     stretch = max(-part.log_probs.min() for part in plan.parts)
     rules: list[Rule] = [single()]
@@ -54,12 +58,13 @@ def ladder(plan: Plan, limit: int, what: str, temperature: object = None) -> Ite
     tried: Iterable[Rule | RelaxedGauss] = rules
     followed = float(temperature) if isinstance(temperature, int | float) and plan.one_z_each else 0.0
     fits = plan.cells * COUNTS[1] ** plan.axes <= limit
-    if followed > 0 and fits and (plan.axes > 3 or (plan.axes == 3 and plan.cells * len(rules[1]) > limit)):
+    if followed > 0 and fits and (plan.axes > 3 or (plan.axes == 3 and plan.cells * len(rules[TOGETHER - 1]) > limit)):
         tried = relaxed_rules(plan.parts, followed)
     found: list[Rule | RelaxedGauss] = []
-    together = len(rules) if tried is rules and plan.axes > 3 else TOGETHER.get(plan.axes, 2)
+    together = min(len(rules), TOGETHER if plan.axes <= 3 else SHIFTS) if tried is rules else 2
+    least = min(together, TOGETHER)
     for number, rule in enumerate(tried):
-        if number >= 2 and plan.cells * len(rule) > limit:
+        if number >= least and plan.cells * len(rule) > limit:
             break
         check_count(plan.cells * len(rule), limit, what)
         found.append(rule)
@@ -71,67 +76,80 @@ def ladder(plan: Plan, limit: int, what: str, temperature: object = None) -> Ite
 
 
 def rough(rule: Rule | RelaxedGauss) -> Rule | RelaxedGauss:
-    """A rule of fewer points, which tell the size of a mean."""
-    if isinstance(rule, Trapezoid):
-        return replace(rule, step=2 * rule.step)
+    """The first rule, with no more points than tell the size of a mean."""
     return replace(rule, size=SAMPLE) if isinstance(rule, Lattice) else rule
 
 
 def agree(totals: list[Sums], rule: Rule | RelaxedGauss, axes: int, rounding: Sums) -> bool:
-    """Whether the last two rules agree as closely as anybody needs or rounding lets them, or the error is as small."""
-    goal = BEYOND if isinstance(rule, RelaxedGauss) else GOAL.get(axes)
-    if goal is None or len(totals) < 2:
-        return False
-    fine = totals[-1]
-    errors = [_difference(totals[-2], fine)]
+    """Whether the error, or of Gauss rules the last difference, is as small as anybody needs or rounding allows."""
     if isinstance(rule, Trapezoid):
-        errors.append(_nested(totals)[1])
-    for error in errors:
-        first = error.first <= goal * fine.absolute + rounding.first
-        second = error.second <= goal * fine.second + rounding.second
-        if first.all() and second.diagonal().all():
-            return True
-    return False
+        return len(totals) >= TOGETHER and _left(_moved(totals, _granted(rule, totals[-1], rounding))) <= GOAL[axes]
+    if not isinstance(rule, RelaxedGauss) or len(totals) < 2:
+        return False
+    fine, error = totals[-1], _difference(totals[-2], totals[-1])
+    first = error.first <= BEYOND * fine.absolute + rounding.first
+    second = error.second <= BEYOND * fine.second + rounding.second
+    return bool(first.all() and second.diagonal().all())
 
 
-def remaining(totals: list[Sums], rule: Rule | RelaxedGauss) -> tuple[Sums, Sums]:
-    """Moments by all rules of a kind, the last of which is given, and a bound on their error."""
+def remaining(totals: list[Sums], rule: Rule | RelaxedGauss, rounding: Sums) -> tuple[Sums, Sums]:
+    """Moments by all rules of a kind, the last of which is given, and a bound on their error beside rounding."""
     if isinstance(rule, Lattice):
         return _shifted(totals)
-    return _together(totals) if isinstance(rule, RelaxedGauss) else _nested(totals)
+    if isinstance(rule, RelaxedGauss):
+        return _together(totals)
+    return _nested(totals, _granted(rule, totals[-1], rounding) if isinstance(rule, Trapezoid) else rounding)
 
 
-def _nested(totals: list[Sums]) -> tuple[Sums, Sums]:
-    """Moments by the finest rule, and a bound on their error: derivation 00, under Eq. 00.9.
+def _nested(totals: list[Sums], granted: Sums) -> tuple[Sums, Sums]:
+    """Moments by the finest rule, and a bound on their error, which all components share, each in its own scale."""
+    fine, left = totals[-1], _left(_moved(totals, granted))
+    scales = _scales(fine)
+    return fine, Sums(first=left * scales.first, second=left * scales.second)
 
-    Where differences do not fall tenfold f has a kink or a jump, and two rules may agree by chance: three times the
-    larger of the last two differences stands for the error. Where the largest of all components, in the scale of each,
-    does, they fall faster and faster, and the next one would be smaller by at least as much again: by the root of it.
-    """
-    fine, coarse, coarser = totals[-1], *(totals[-min(back, len(totals))] for back in (2, 3))
-    last = _difference(coarse, fine)
-    if len(totals) < 3:
-        return fine, last
-    before, deviation = _difference(coarser, coarse), np.sqrt(fine.second.diagonal())
-    scales = Sums(first=fine.absolute, second=np.outer(deviation, deviation))
-    then, now = (_largest(moved, scales) for moved in (before, last))
-    left = 2 * np.sqrt(now / then) * now if now < 0.1 * then else now
-    first, second = (
-        np.where(after > 0.1 * earlier, 3 * np.maximum(after, earlier), np.minimum(after, left * scale))
-        for after, earlier, scale in (
-            (last.first, before.first, scales.first),
-            (last.second, before.second, scales.second),
+
+def _granted(rule: Trapezoid, fine: Sums, rounding: Sums) -> Sums:
+    """What the error counts beside the differences: rounding, and the largest estimate beyond the reach."""
+    beyond, squares = rule.beyond(), np.multiply.outer(fine.largest, fine.largest)
+    return Sums(first=rounding.first + beyond * fine.largest, second=rounding.second + beyond * squares)
+
+
+def _moved(totals: list[Sums], granted: Sums) -> list[float]:
+    """Largest relative difference of each rule to the one before, less what is granted."""
+    scales, found = _scales(totals[-1]), []
+    for coarse, fine in pairwise(totals):
+        off = _difference(coarse, fine)
+        found.append(
+            max(
+                float(np.max((a - r) / np.where(s > 0, s, np.inf), initial=0.0))
+                for a, r, s in (
+                    (off.first, granted.first, scales.first),
+                    (off.second, granted.second, scales.second),
+                )
+            )
         )
-    )
-    return fine, Sums(first=first, second=second)
+    return found
 
 
-def _largest(moved: Sums, scales: Sums) -> float:
-    """The largest relative difference of all components."""
-    return max(
-        float(np.max(a / np.where(s > 0, s, np.inf), initial=0.0))
-        for a, s in ((moved.first, scales.first), (moved.second, scales.second))
-    )
+def _left(moved: list[float]) -> float:
+    """Relative error after these differences of rules: derivation 00, Eq. 00.15.
+
+    A difference may be small by chance. A fall to a ten-thousandth is none, a smaller one is believed as far as the one
+    before goes; where differences do not fall, f has a kink, or steps are too long, and nothing is.
+    """
+    before, then, now = [0.0, 0.0, 0.0, *moved][-3:]
+    fall = now / then if then > 0 else 1.0
+    if fall > CLEAR or then > SMALL:
+        fall = max(fall, (then / before) ** POWER if then < before else 1.0)
+    if fall > 0.1 or then > BELIEVED:
+        return MARGIN * max(then, now)
+    return fall * then * (2 * fall**0.5 if then < FAST else 1.0)
+
+
+def _scales(fine: Sums) -> Sums:
+    """In which components are compared: the mean absolute estimate, and the products of the deviations."""
+    deviation = np.sqrt(fine.second.diagonal())
+    return Sums(first=fine.absolute, second=np.outer(deviation, deviation))
 
 
 def _together(totals: list[Sums]) -> tuple[Sums, Sums]:

@@ -57,12 +57,16 @@ class Trapezoid:
         points, weights = _rows(self).points(index, *map(np.concatenate, zip(*grids, strict=True)))
         return points, len(grids) ** (self.axes - 1) * weights
 
-    def left_out(self) -> tuple[float, float]:
-        """Bound on the probability beyond the reach, and the probability that the points do not find."""
+    def beyond(self) -> float:
+        """Bound on the probability beyond the reach."""
         # The density is at most that of `2**axes` times a sum of exponentials, a Gamma.
         tail = sum(self.reach**k / factorial(k) for k in range(self.axes))
+        return float(2.0**self.axes * np.exp(-self.reach) * tail)
+
+    def left_out(self) -> tuple[float, float]:
+        """Bound on the probability beyond the reach, and the probability that the points do not find."""
         found = sum(float(self.points(slice(start, start + PART))[1].sum()) for start in range(0, len(self), PART))
-        return float(2.0**self.axes * np.exp(-self.reach) * tail), abs(1 - found)
+        return self.beyond(), abs(1 - found)
 
 
 def _grids(rule: Trapezoid) -> list[tuple[Array, Array]]:

@@ -114,7 +114,7 @@ def moments(
         totals += integrate(estimator, f, plan, rules, center, progress=progress, executor=executor)
         if agree(totals, rule, plan.axes, rounding):
             break
-    sums, difference = remaining(totals, rule)
+    sums, difference = remaining(totals, rule, rounding)
     first, second = sums.first, sums.second
     beyond, missing = (0.0, 0.0) if not isinstance(rule, Trapezoid) else rule.left_out()
     relative, largest, deviations = ROUNDING + missing, totals[-1].largest, np.sqrt(second.diagonal())

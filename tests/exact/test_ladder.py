@@ -9,11 +9,22 @@ import pytest
 from refgrad import Bernoulli
 from refgrad.exact._factors import factors
 from refgrad.exact._integrate import Sums
-from refgrad.exact._ladder import _nested, _relative, _shifted, _together, agree, ladder, remaining, rough
+from refgrad.exact._ladder import (
+    _left,
+    _moved,
+    _nested,
+    _relative,
+    _shifted,
+    _together,
+    agree,
+    ladder,
+    remaining,
+    rough,
+)
 from refgrad.exact._relaxed_rule import RelaxedGauss
 from refgrad.exact._rules import Lattice, Trapezoid, single
 
-STEPS = (0.5, 0.35, 0.25, 0.18, 0.125, 0.09, 0.06)
+STEPS = (0.7, 0.5, 0.35, 0.25, 0.18, 0.125, 0.09, 0.06)
 GAUSS = RelaxedGauss(np.zeros((4, 2, 2)), np.zeros((4, 2, 2)))
 
 
@@ -57,7 +68,7 @@ class TestRules:
     )
     def test_trapezoids_follow_the_rarest_value_as_far_as_they_can(self, logit, axes, reach, scale):
         found = tried(plan(logit, axes))
-        steps = STEPS if axes < 3 else (0.6, 0.42, 0.27, 0.19, 0.14, 0.11)
+        steps = STEPS if axes < 3 else (0.85, 0.6, 0.42, 0.27, 0.2, 0.15, 0.11)
         assert [(rule.step, rule.axes) for rule in found] == [(step, axes) for step in steps]
         np.testing.assert_allclose(
             [(rule.reach, rule.scale) for rule in found], [(reach, scale)] * len(steps), rtol=1e-6
@@ -77,9 +88,9 @@ class TestRules:
         ("axes", "one_z_each", "sizes"),
         [
             (0, False, [1]),
-            (1, False, [3, 1, 1, 1, 1]),
-            (2, False, [2, 1, 1, 1, 1, 1]),
-            (3, False, [2, 1, 1, 1, 1]),
+            (1, False, [3, 1, 1, 1, 1, 1]),
+            (2, False, [3, 1, 1, 1, 1, 1]),
+            (3, False, [3, 1, 1, 1, 1]),
             (4, False, [8]),
             (4, True, [2, 1, 1, 1, 1, 1, 1, 1]),
         ],
@@ -88,24 +99,23 @@ class TestRules:
         found = ladder(plan(0.0, axes, one_z_each=one_z_each), 2**62, "this", 0.5)
         assert [len(rules) for rules in found] == sizes
 
-    def test_a_limit_that_the_third_exceeds_leaves_two_of_three(self):
-        sizes = [2 * len(rule) for rule in tried(plan(0.0, 1))]
-        assert [len(rules) for rules in ladder(plan(0.0, 1), sizes[2] - 1, "this")] == [2]
-
-    def test_the_size_of_a_mean_is_told_by_fewer_points(self):
-        assert rough(Trapezoid(0.5, 42.0, 2, 3.0, True)) == Trapezoid(1.0, 42.0, 2, 3.0, True)
+    def test_the_size_of_a_mean_is_told_by_few_points(self):
         assert rough(Lattice(2**13, 4, 3, 1.5)) == Lattice(2**10, 4, 3, 1.5)
-        assert rough(GAUSS) is GAUSS
+        for few in (GAUSS, Trapezoid(0.5, 42.0, 2, 3.0, True)):
+            assert rough(few) is few
 
-    def test_the_limit_stops_the_third_rule_and_refuses_the_first_two(self):
-        sizes = [2 * len(rule) for rule in tried(plan(0.0, 1))]
+    @pytest.mark.parametrize("axes", [1, 2, 3])
+    def test_the_limit_stops_the_fourth_trapezoid_and_refuses_the_first_three(self, axes):
+        sizes = [2 * len(rule) for rule in tried(plan(0.0, axes))]
         assert sizes == sorted(sizes)
-        for count in range(2, 7):
-            assert len(tried(plan(0.0, 1), limit=sizes[count - 1])) == count
-            assert len(tried(plan(0.0, 1), limit=sizes[count] - 1)) == count
-        for limit, needed in ((sizes[1] - 1, sizes[1]), (sizes[0] - 1, sizes[0])):
-            with pytest.raises(ValueError, match=f"^this needs {needed} evaluations, more than the limit of {limit};"):
-                tried(plan(0.0, 1), limit=limit)
+        for count in range(3, len(sizes)):
+            assert len(tried(plan(0.0, axes), limit=sizes[count - 1])) == count
+            assert len(tried(plan(0.0, axes), limit=sizes[count] - 1)) == count
+        for size in sizes[:3]:
+            with pytest.raises(
+                ValueError, match=f"^this needs {size:,} evaluations, more than the limit of {size - 1:,};"
+            ):
+                tried(plan(0.0, axes), limit=size - 1)
 
     @pytest.mark.parametrize(
         ("axes", "temperature", "one_z_each", "limit", "kind"),
@@ -126,9 +136,9 @@ class TestRules:
     def test_a_rule_that_follows_the_relaxed_sample(self, axes, temperature, one_z_each, limit, kind):
         assert type(tried_first(plan(0.3, axes, one_z_each=one_z_each), limit, temperature)) is kind
 
-    def test_with_three_axes_it_takes_over_where_the_second_trapezoid_is_too_large(self):
-        second = 2 * len(tried(plan(0.3, 3))[1])
-        for limit, kind in ((second, Trapezoid), (second - 1, RelaxedGauss)):
+    def test_with_three_axes_it_takes_over_where_the_third_trapezoid_is_too_large(self):
+        third = 2 * len(tried(plan(0.3, 3))[2])
+        for limit, kind in ((third, Trapezoid), (third - 1, RelaxedGauss)):
             assert type(tried_first(plan(0.3, 3, one_z_each=True), limit, 0.5)) is kind
 
     def test_its_second_rule_has_to_fit(self):
@@ -141,97 +151,143 @@ class TestRules:
             tried(plan(0.3, 2, one_z_each=True), limit=50, temperature=0.5)
 
 
+NO_ROUNDING = Sums(first=np.array([0.0]), second=np.zeros((1, 1)))
+TRAPEZOID = Trapezoid(0.5, 42.0, 1, 3.0)
+
+
 class TestAgreement:
-    rounding = Sums(first=np.array([0.0]), second=np.zeros((1, 1)))
-
-    @pytest.mark.parametrize(("axes", "goal"), [(0, 1e-12), (1, 1e-12), (2, 1e-11), (3, 1e-10)])
-    def test_to_the_goal_of_a_trapezoid(self, axes, goal):
-        rule = single() if axes == 0 else Trapezoid(0.5, 42.0, axes, 3.0)
-        base = sums(1.0, 4.0, 8.0)
+    @pytest.mark.parametrize(("axes", "goal"), [(1, 1e-12), (2, 1e-10), (3, 1e-10)])
+    def test_trapezoids_are_enough_where_the_error_is_as_small_as_the_goal(self, axes, goal):
+        rule, base = Trapezoid(0.5, 42.0, axes, 3.0), sums(1.0, 4.0, 8.0)
         for off, right in ((0.99, True), (1.01, False)):
-            assert agree([base, sums(1.0 + 4 * off * goal, 4.0, 8.0)], rule, axes, self.rounding) == right
-            assert agree([base, sums(1.0 - 4 * off * goal, 4.0, 8.0)], rule, axes, self.rounding) == right
-            assert agree([base, sums(1.0, 4.0, 8.0 * (1 + off * goal))], rule, axes, self.rounding) == right
-            assert agree([base, sums(1.0, 4.0, 8.0 * (1 - off * goal))], rule, axes, self.rounding) == right
+            # Both differences are as large, so that ten times the last stands for the error.
+            for sign in (-1, 1):
+                by = sign * off * goal / 10
+                first = [base, sums(1.0 + 4 * by, 4.0, 8.0), base]
+                second = [base, sums(1.0, 4.0, 8.0 * (1 + by)), base]
+                assert agree(first, rule, axes, NO_ROUNDING) == right
+                assert agree(second, rule, axes, NO_ROUNDING) == right
 
-    def test_a_rule_that_follows_the_sample_may_differ_more(self):
+    def test_the_last_two_differences_count(self):
+        far, one = sums(5.0), sums(1.0)
+        assert agree([far, one, one, one], TRAPEZOID, 1, NO_ROUNDING)
+        for totals in ([one, one, far], [one, one, one, far, far], [one, one], [one]):
+            assert not agree(totals, TRAPEZOID, 1, NO_ROUNDING)
+
+    def test_of_a_rule_that_follows_the_sample_two_may_differ_more(self):
         for off, right in ((0.99e-8, True), (1.01e-8, False)):
-            assert agree([sums(0.0), sums(off)], GAUSS, 4, self.rounding) == right
+            assert agree([sums(0.0, 4.0), sums(4 * off, 4.0)], GAUSS, 4, NO_ROUNDING) == right
+            assert agree([sums(0.0, second=8.0 + 8 * off), sums(0.0, second=8.0)], GAUSS, 4, NO_ROUNDING) == right
+        assert agree([sums(5.0), sums(1.0), sums(1.0)], GAUSS, 4, NO_ROUNDING)
+        assert not agree([sums(1.0), sums(1.0), sums(5.0)], GAUSS, 4, NO_ROUNDING)
+        assert not agree([sums(1.0)], GAUSS, 4, NO_ROUNDING)
 
-    def test_the_last_two_count(self):
-        far, one, other = sums(5.0), sums(1.0), sums(1.0)
-        assert agree([far, one, other], Trapezoid(0.5, 42.0, 1, 3.0), 1, self.rounding)
-        assert not agree([one, other, far], Trapezoid(0.5, 42.0, 1, 3.0), 1, self.rounding)
-        assert not agree([one], Trapezoid(0.5, 42.0, 1, 3.0), 1, self.rounding)
+    def test_others_never_agree(self):
+        for rule in (Lattice(64, 4, 0, 1.0), single()):
+            assert not agree([sums(1.0), sums(1.0)], rule, 4, NO_ROUNDING)
 
-    def test_lattices_never_agree(self):
-        assert not agree([sums(1.0), sums(1.0)], Lattice(64, 4, 0, 1.0), 4, self.rounding)
+    @pytest.mark.parametrize("rule", [GAUSS, TRAPEZOID], ids=["gauss", "trapezoid"])
+    def test_rounding_is_granted(self, rule):
+        wide, axes = Sums(first=np.array([0.5]), second=np.array([[0.25]])), 4 if rule is GAUSS else 1
+        base = sums(1.0, 1.0, 8.0)
+        for other, right in (
+            (sums(1.5, 1.0, 8.25), True),
+            (sums(1.5625, 1.0, 8.0), False),
+            (sums(1.0, 1.0, 8.3125), False),
+        ):
+            assert agree([base, other, base], rule, axes, wide) == right
 
-    def test_rounding_is_granted(self):
-        wide = Sums(first=np.array([0.5]), second=np.array([[0.25]]))
-        rule = Trapezoid(0.5, 42.0, 1, 3.0)
-        assert agree([sums(1.0, 0.0, 8.0), sums(1.5, 0.0, 8.25)], rule, 1, wide)
-        assert not agree([sums(1.0, 0.0, 8.0), sums(1.5625, 0.0, 8.0)], rule, 1, wide)
-        assert not agree([sums(1.0, 0.0, 8.0), sums(1.0, 0.0, 8.3125)], rule, 1, wide)
-
-    def test_every_component_counts_and_the_diagonal_alone_of_the_second(self):
+    def test_every_component_counts_and_of_gauss_rules_the_diagonal_alone_of_the_second(self):
         none = Sums(first=np.zeros(2), second=np.zeros((2, 2)))
-        rule, base = Trapezoid(0.5, 42.0, 1, 3.0), sums([1.0, 1.0], [1.0, 1.0], [1.0, 1.0])
-        assert not agree([base, sums([1.0, 2.0], [1.0, 1.0], [1.0, 1.0])], rule, 1, none)
-        assert not agree([base, sums([1.0, 1.0], [1.0, 1.0], [1.0, 2.0])], rule, 1, none)
+        base = sums([1.0, 1.0], [1.0, 1.0], [1.0, 1.0])
         beside = replace(base, second=base.second + np.array([[0.0, 1.0], [1.0, 0.0]]))
-        assert agree([base, beside], rule, 1, none)
+        others = [sums([1.0, 2.0], [1.0, 1.0], [1.0, 1.0]), sums([1.0, 1.0], [1.0, 1.0], [1.0, 2.0]), beside]
+        for rule, axes, rights in ((TRAPEZOID, 1, [False, False, False]), (GAUSS, 4, [False, False, True])):
+            assert [agree([base, other, base], rule, axes, none) for other in others] == rights
 
 
 class TestTheError:
-    def test_where_differences_fall_tenfold_the_last_is_the_error(self):
-        totals = [sums(0.0, second=0.0), sums(10.0, second=10.0), sums(11.0, second=11.0)]
-        fine, error = _nested(totals)
-        assert fine is totals[-1]
-        assert (error.first, error.second) == (1.0, 1.0)
+    @pytest.mark.parametrize(
+        ("moved", "expected"),
+        [
+            ([], 0.0),  # one rule, which is exact
+            ([0.25], 2.5),
+            ([2.0**-8, 2.0**-12], 10 * 2.0**-8),  # of one fall nothing is believed
+            ([2.0**-10, 2.0**-24], 2.0**-24),  # unless it is clear
+            ([2.0**-9, 2.0**-24], 10 * 2.0**-9),  # from where it could be a chance
+            ([0.004, 0.002], 0.04),  # it does not fall tenfold
+            ([0.002, 0.004], 0.04),
+            ([0.5, 0.02, 0.001], 0.2),  # nor is it believed so early
+            ([1.0, 2.0**-8, 2.0**-12], 2.0**-12),  # a fall by 16, the one before by more
+            ([2.0**-5, 2.0**-8, 2.0**-13], 2.0 ** (-8 - 3 * 1.4)),  # as much as the one before goes, with the step
+            ([2.0**-12, 2.0**-16, 2.0**-24], 2.0 ** (-16 - 4 * 1.4)),  # not small enough to foresee
+            ([2.0**-5, 2.0**-8, 2.0**-23], 2.0 ** (-8 - 3 * 1.4)),
+            ([2.0**-9, 2.0**-8, 2.0**-17], 10 * 2.0**-8),  # before it did not fall
+            ([2.0**-14, 2.0**-14, 2.0**-17], 10 * 2.0**-14),
+            ([2.0**-14, 2.0**-18, 2.0**-24], 2.0 ** (-18 - 4 * 1.4 + 1 - 2 * 1.4)),  # the next fall, by the root
+            ([2.0**-10, 2.0**-12, 2.0**-17], 10 * 2.0**-12),  # the one before would allow less than tenfold
+            ([2.0**-9, 2.0**-10, 2.0**-24], 2.0**-24),  # clear enough by itself
+            ([2.0**-20, 2.0**-20, 2.0**-34], 2.0 ** (-34 + 1 - 7)),
+            ([2.0**-20, 2.0**-20, 2.0**-33], 10 * 2.0**-20),
+            ([0.5, 0.0], 5.0),
+            ([2.0**-17, 0.0], 0.0),
+            ([0.0, 0.0], 0.0),
+            ([0.0, 0.25], 2.5),
+        ],
+    )
+    def test_after_differences_of_trapezoids(self, moved, expected):
+        assert _left(moved) == pytest.approx(expected, rel=1e-12, abs=0)
 
-    @pytest.mark.parametrize(("last", "expected"), [(1.125, 30.0), (40.0, 120.0), (-1.125, 30.0)])
-    def test_where_they_do_not_it_is_three_times_the_larger(self, last, expected):
-        _, error = _nested(
-            [sums(99.0), sums(0.0, second=5.0), sums(10.0, second=15.0), sums(10 + last, second=15 + last)]
-        )
-        assert (error.first, error.second) == (expected, expected)
+    def test_differences_are_the_largest_in_the_scale_of_each_beyond_rounding(self):
+        # Scales: 4 and 1 of the means; deviations 2 and 1.
+        scale, second = [4.0, 1.0], [4.0, 1.0]
+        rounding = Sums(first=np.array([0.0, 0.5]), second=np.array([[0.0, 0.0], [0.0, 0.25]]))
+        beside = np.array([[0.0, 1.0], [1.0, 0.0]])
+        start = sums([0.0, 0.0], scale, second)
+        for other, expected in (
+            (sums([2.0, 0.0], scale, second), 0.5),
+            (sums([-2.0, 0.75], scale, second), 0.5),
+            (sums([0.0, 0.75], scale, second), 0.25),
+            (sums([0.0, 0.5], scale, second), 0.0),
+            (sums([0.0, 0.0], scale, [3.0, 1.0]), 0.25),
+            (sums([0.0, 0.0], scale, [4.0, 1.75]), 0.5),
+            (replace(start, second=start.second - beside), 0.5),
+        ):
+            assert _moved([start, other, start], rounding) == [expected, expected]
+        still = sums([1.0, 0.0], [0.0, 1.0], [0.0, 1.0])  # a component that never varies has no share
+        assert _moved([start, still], replace(rounding, first=np.zeros(2))) == [0.0]
 
-    def test_where_all_fall_faster_the_root_of_the_last_fall_is_still_to_come(self):
-        # The largest relative differences are 2**-1 and 2**-9, of the first: 2 * 2**-4 * 2**-9 in the scale of each.
-        scale = [1.0, 4.0, 1.0]
-        totals = [
-            sums(firsts, scale, np.ones(3))
-            for firsts in (
-                [0.0, 0.0, 0.0],
-                [2.0**-1, 2.0**-4, 2.0**-12],
-                [2.0**-1 + 2.0**-9, 2.0**-4 + 2.0**-11, 2.0**-11],
-            )
-        ]
-        _, error = _nested(totals)
-        assert error.first.tolist() == [2.0**-12, 2.0**-11, 3 * 2.0**-12]  # by the rule; the last; it does not fall
-        assert not error.second.any()
-        smaller = [replace(total, second=total.second * 2.0**-40) for total in totals]  # no scale of the first moments
-        np.testing.assert_array_equal(_nested(smaller)[1].first, error.first)
+    def test_components_share_the_relative_error_in_their_scales(self):
+        totals = [sums([x, 0.0], [4.0, 1.0], [4.0, 1.0]) for x in (0.0, 1.0, 1.5)]
+        none = Sums(first=np.zeros(2), second=np.zeros((2, 2)))
+        for fine, error in (_nested(totals, none), remaining(totals, TRAPEZOID, none)):
+            assert fine is totals[-1]
+            assert error.first.tolist() == [10.0, 2.5]  # ten times 1 / 4
+            assert error.second.tolist() == [[10.0, 5.0], [5.0, 2.5]]
+        granted = replace(none, first=np.array([1.0, 0.0]))
+        assert remaining(totals, TRAPEZOID, granted)[1].first.tolist() == [0.0, 0.0]
 
-    def test_three_rules_have_two_differences(self):
-        _, error = _nested([sums(0.0, second=5.0), sums(10.0, second=15.0), sums(12.0, second=17.0)])
-        assert (error.first, error.second) == (30.0, 30.0)
-
-    def test_of_two_rules_it_is_the_difference(self):
-        totals = [sums(3.0, second=7.0), sums(1.0, second=2.0)]
-        for found in (_nested(totals), remaining(totals, Trapezoid(0.5, 42.0, 1, 3.0))):
-            assert found[0] is totals[-1]
-            assert (found[1].first, found[1].second) == (2.0, 5.0)
+    def test_what_lies_beyond_the_reach_is_granted(self):
+        """A component that is smaller than it moves by as much as it is, and must not speak for the others."""
+        rule = Trapezoid(0.5, 3.0, 1, 3.0)
+        beyond = 2 * np.exp(-3.0)
+        for off, expected in ((0.75, 0.0), (1.5, 0.5)):
+            first = [sums(x, 1.0, 1e6, largest=4.0) for x in (0.0, off * 4 * beyond, 0.0)]
+            second = [sums(0.0, 1e6, 4.0 + x, largest=4.0) for x in (0.0, off * 16 * beyond, 0.0)]
+            _, error = remaining(first, rule, NO_ROUNDING)
+            np.testing.assert_allclose(error.first, 10 * expected * 4 * beyond, rtol=1e-12)
+            _, error = remaining(second, rule, NO_ROUNDING)
+            np.testing.assert_allclose(error.second, [[10 * expected * 16 * beyond]], rtol=1e-12)
+            assert agree(first, rule, 1, NO_ROUNDING) == (not expected)
 
     def test_of_one_rule_it_is_nothing(self):
-        _, error = remaining([sums(3.0, second=7.0)], single())
+        _, error = remaining([sums(3.0, second=7.0)], single(), NO_ROUNDING)
         assert (error.first, error.second) == (0.0, 0.0)
 
     def test_of_gauss_rules_components_share_the_largest_relative_difference(self):
         # Deviations 2 and 4: relative differences 1 / 2 and 1 / 4 of the first, 2 / 4 and 4 / 16 of the second moments.
         totals = [sums([0.0, 0.0], second=[2.0, 12.0]), sums([1.0, 1.0], second=[4.0, 16.0])]
-        for fine, error in (_together(totals), remaining(totals, GAUSS)):
+        for fine, error in (_together(totals), remaining(totals, GAUSS, NO_ROUNDING)):
             assert fine is totals[-1]
             np.testing.assert_allclose(error.first, 2 * 0.5 * np.array([2.0, 4.0]), rtol=1e-15)
             np.testing.assert_allclose(error.second, 2 * 0.5 * np.array([[4.0, 8.0], [8.0, 16.0]]), rtol=1e-15)
@@ -254,7 +310,7 @@ class TestTheError:
 
     def test_shifted_lattices_are_averaged_and_differ_by_5_4_standard_errors(self):
         totals = [sums(0.0, 1.0, 2.0), sums(3.0, 2.0, 4.0), sums(6.0, 6.0, 12.0)]
-        for mean, error in (_shifted(totals), remaining(totals, Lattice(64, 4, 2, 1.0))):
+        for mean, error in (_shifted(totals), remaining(totals, Lattice(64, 4, 2, 1.0), NO_ROUNDING)):
             assert (mean.first, mean.absolute, mean.second) == (3.0, 3.0, 6.0)
             # Variances 6 and 56 / 3 over three numbers; a standard error divides by the root of 3 - 1.
             assert error.first[0] == pytest.approx(5.4 * np.sqrt(6 / 2), rel=1e-14)
