@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
+SPARE = 2**21  # numbers
 
 
 def traced(*values: Any) -> bool:
@@ -52,6 +53,11 @@ def as_float(value: Any, name: str) -> Any:
     if array.dtype.kind not in "buif":
         raise TypeError(f"{name} needs real numbers, but has dtype {array.dtype}")
     return array.astype(np.float64)
+
+
+def keep_freed_memory() -> None:
+    """Free one large array: once it did, glibc keeps what smaller ones free, and does not ask the system each time."""
+    np.empty(SPARE)
 
 
 def abbreviated(array: Any) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 
 from refgrad._workers import run
 from refgrad.distributions import Distribution
-from refgrad.distributions._array import Array
+from refgrad.distributions._array import Array, keep_freed_memory
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 BLOCK = 2**16  # numbers of one draw in a block
 SHARED = 2**17  # the same in threads, which wait for each other between two operations of NumPy
-SPARE = 2**21  # numbers: once an array of this size was freed, glibc keeps what smaller ones free
 
 
 def in_blocks(
@@ -41,7 +40,7 @@ def in_blocks(
     starts, estimates = range(0, n, step), np.empty((n, *np.shape(q.logits)))
     noises = estimator.noise_in_blocks(q, n, step, rng)
     if n > step:
-        np.empty(SPARE)  # freed at once
+        keep_freed_memory()
     if shared:
         coming, turn = zip(starts, noises, strict=True), Lock()
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice, product
+from itertools import product
 from math import isqrt, prod
 from typing import Any
 
 import numpy as np
 
-from refgrad.distributions._array import Array
+from refgrad.distributions._array import Array, keep_freed_memory
 from refgrad.exact._evaluate import check_finite, returned
 from refgrad.exact._factors import Factor, configurations, count, digits_of, event_shape
 
@@ -56,11 +56,14 @@ def evaluated(task: Rectangle) -> tuple[Array, Array]:
     """Mean of f over the right half for each row, and over the left half for each column, with their weights."""
     by_left, by_right = np.zeros(len(task.left)), np.zeros(len(task.right))
     step = _step(len(task.right), _at_once(task.parts))
+    if len(task.left) > 1:
+        keep_freed_memory()
     for columns in _slices(len(task.right), step):
         shown = _shown(task, columns)
         for rows in _slices(len(task.left), max(1, KEPT // step)):
-            # Freed one by one, what f returns would give its place back to the system, and take it again at each call.
-            values = np.array([returned(task.f, z) for z in islice(shown, rows.stop - rows.start)])
+            values = np.empty((rows.stop - rows.start, columns.stop - columns.start))
+            for row, z in zip(values, shown, strict=False):  # what is shown goes on with the next rows
+                row[:] = returned(task.f, z)
             check_finite(values, partial(_named, task, rows.start, columns))
             by_left[rows] += values @ task.right[columns]
             by_right[columns] += task.left[rows] @ values

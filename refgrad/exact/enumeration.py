@@ -41,8 +41,9 @@ def value(
     progress : bool
         Show a bar (needs tqdm).
     executor : concurrent.futures.Executor, optional
-        Where f is called: threads, processes (f must be picklable), Dask's `Client.get_executor()`, mpi4py's pool. The
-        result has the same bits as without it. A `Table` is read where it is, in memory.
+        Where f is called: threads, processes, Dask's `Client.get_executor()`, mpi4py's pool. The result has the same
+        bits as without it. f travels with every task, so it must be picklable for processes, and small; it must not
+        use the same executor. A `Table` is read where it is, in memory, by BLAS in the threads that BLAS has.
 
     Returns
     -------

@@ -20,7 +20,7 @@ from refgrad.testing.problem import Problem, of_family
 
 __all__ = ["Candidate", "Rehearsal", "candidates", "diagnosis_problems", "known", "rehearsal"]
 
-LIMIT = 2**15  # evaluations of one rule of the oracle
+LIMIT = 2**17  # evaluations of one rule of the oracle
 REHEARSED = 2**12  # rows that show how products of components scatter
 STRATIFIED = 2**12  # configurations, at most, of which none is left to chance
 STRAIGHT = "gumbel-softmax-straight-through"

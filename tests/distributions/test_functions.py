@@ -13,6 +13,7 @@ from refgrad.distributions._array import abbreviated, as_float, namespace, trace
 from refgrad.distributions._densities import binary_density, density_of_race
 from refgrad.distributions._functions import (
     centred,
+    chosen,
     complement,
     first_maximum,
     log_softmax,
@@ -248,6 +249,9 @@ def test_planes_and_rows_undo_each_other(shape):
     np.testing.assert_array_equal(planes(x), np.moveaxis(x, -1, 0))
     np.testing.assert_array_equal(rows(planes(x)), x)
     assert planes(x, 5).shape == (shape[-1], *(1,) * (5 - len(shape)), *shape[:-1])
+    for copied in (planes(x), planes(x, 5), rows(planes(x))):
+        assert copied.flags.c_contiguous
+        assert not np.shares_memory(copied, x)
     check_grads(lambda x: rows(anp.sin(planes(x, 5))), modes=["rev"], order=1)(np.ones((2, 3)))
 
 
@@ -262,3 +266,28 @@ def test_a_function_beside_its_derivative(both, first, second):
     value, slope = both(FAR)
     np.testing.assert_allclose(value, first(FAR), rtol=2 * EPS)
     np.testing.assert_allclose(slope, second(FAR), rtol=4 * EPS)
+
+
+ONES, ZEROS = np.arange(1.0, 7.0).reshape(2, 3), -np.arange(2.0, 8.0).reshape(2, 3)
+
+
+def test_chosen_is_one_or_the_other():
+    """With a z of fewer rows than both, of as many, and of more."""
+    z = np.array([1.0, 0.0, 1.0])
+    np.testing.assert_array_equal(chosen(z, ONES, ZEROS), [[1.0, -3.0, 3.0], [4.0, -6.0, 6.0]])
+    both = np.stack([z, 1 - z])
+    np.testing.assert_array_equal(chosen(both, ONES, ZEROS), [[1.0, -3.0, 3.0], [-5.0, 5.0, -7.0]])
+    np.testing.assert_array_equal(chosen(both, ONES[0], ZEROS[0]), [[1.0, -3.0, 3.0], [-2.0, 2.0, -4.0]])
+    assert (both, z.tolist()) == (pytest.approx(np.stack([z, 1 - z])), [1.0, 0.0, 1.0])
+
+
+@pytest.mark.parametrize("own", [0, 1, 2])
+def test_chosen_may_be_followed_in_any_one_of_its_arguments(own):
+    values = [np.array([[1.0, 0.0, 1.0], [0.0, 0.0, 1.0]]), ONES, ZEROS]
+    weights = np.array([[1.0, -2.0, 0.5], [3.0, 0.25, -1.0]])
+
+    def total(x):
+        return anp.sum(weights * chosen(*values[:own], x, *values[own + 1 :]))
+
+    slopes = ONES - ZEROS, values[0], 1 - values[0]
+    np.testing.assert_array_equal(grad(total)(values[own]), weights * slopes[own])

@@ -6,6 +6,7 @@ from autograd.test_util import check_grads
 
 from refgrad import Bernoulli, Categorical
 
+EPS = np.finfo(float).eps
 RNG = np.random.default_rng(0)
 MANY = RNG.normal(size=(1, 9))  # more categories than are added one by one
 LOGITS = {
@@ -37,3 +38,15 @@ def test_derivatives(verb, argument, kind):
     else:
         own = ("logits", "noise", "temperature").index(argument)
         check_grads(lambda x: value(*at[:own], x, *at[own + 1 :]), modes=["rev"], order=2)(at[own])
+
+
+@pytest.mark.parametrize("temperature", [0.5, 2.0])
+@pytest.mark.parametrize("kind", LOGITS)
+def test_given_z_it_is_the_relaxation_of_the_noise_that_yields_z(kind, temperature):
+    """But for the roundings of that noise, which lies within 40 of zero, as numbers of the exponent."""
+    logits = LOGITS[kind]
+    q, rng = (Bernoulli if kind == "bernoulli" else Categorical)(logits), np.random.default_rng(1)
+    noise, fresh = q.draw_noise((2, 50), rng)
+    z = q.sample(noise)
+    by_noise = q.relax(q.noise_given(z, fresh), temperature)
+    np.testing.assert_allclose(q.relax_given(z, fresh, temperature), by_noise, rtol=2 * 40 * EPS / temperature)

@@ -3,6 +3,7 @@
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from threading import get_ident
 
 import numpy as np
 import pytest
@@ -145,6 +146,40 @@ def test_bits_do_not_depend_on_who_computes_them(estimator, workers, monkeypatch
     assert len(executor.given) == -(-500 // (64 // 3))
 
 
+class Processes(ProcessPoolExecutor):
+    """Processes, and how often something was handed to them."""
+
+    count = 0
+
+    def submit(self, fn, /, *args, **kwargs):
+        self.count += 1
+        return super().submit(fn, *args, **kwargs)
+
+
+@pytest.mark.parametrize("estimator", [Reinforce(), Rebar()], ids=repr)
+def test_threads_draw_the_last_noise_of_larger_blocks(estimator, monkeypatch):
+    """In processes and alone, blocks are smaller, and noise is drawn here."""
+    monkeypatch.setattr(_blocks, "BLOCK", 64)
+    monkeypatch.setattr(_blocks, "SHARED", 128)
+    q, f, drawn, draw_noise = Bernoulli([0.5, -1.0, 3.0]), SquaredError(0.45), [], Bernoulli.draw_noise
+
+    def watched(q, shape, rng):
+        drawn.append((shape, get_ident() == here))
+        return draw_noise(q, shape, rng)
+
+    here = get_ident()
+    monkeypatch.setattr(Bernoulli, "draw_noise", watched)
+    with ThreadPoolExecutor(1) as executor:
+        estimator.sample(q, f, 100, np.random.default_rng(0), executor=executor)
+    assert drawn == [((estimator.draws - 1, 100), False), *(((1, n), False) for n in (42, 42, 16))]
+    drawn.clear()
+    estimator.sample(q, f, 50, np.random.default_rng(0))
+    with Processes(1, mp_context=get_context("spawn")) as executor:
+        estimator.sample(q, f, 50, np.random.default_rng(0), executor=executor)
+    assert executor.count == 3
+    assert drawn == 2 * [((estimator.draws - 1, 50), True), *(((1, n), True) for n in (21, 21, 8))]
+
+
 def test_blocks_go_to_processes_too(monkeypatch):
     monkeypatch.setattr(_blocks, "BLOCK", 64)
     monkeypatch.setattr(_blocks, "SHARED", 64)
@@ -153,6 +188,14 @@ def test_blocks_go_to_processes_too(monkeypatch):
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor:
         there = Rebar().sample(q, f, 100, np.random.default_rng(0), executor=executor)
     np.testing.assert_array_equal(alone, there)
+
+
+def test_samples_show_no_bar(capsys):
+    for executor in (None, ThreadPoolExecutor(1), ProcessPoolExecutor(1, mp_context=get_context("spawn"))):
+        Reinforce().sample(Bernoulli([0.5]), SquaredError(0.45), 3, np.random.default_rng(0), executor=executor)
+        if executor is not None:
+            executor.shutdown()
+    assert capsys.readouterr() == ("", "")
 
 
 def test_no_estimates_at_all():

@@ -45,6 +45,18 @@ def test_values_and_gradients_by_hand_that_are_no_numbers_or_lose_the_trace_are_
         grad(lambda z: anp.sum(derivative(lost, z)[1] ** 2))(BITS)
 
 
+@pytest.mark.parametrize("q", [Bernoulli([0.5, -1.0]), Bernoulli(np.zeros((2, 2)))], ids=["a row", "a batch"])
+def test_a_gradient_by_hand_is_weighted_with_the_gradient_in_the_value(q):
+    """Of `sin f` with f the sum of cubes, and so twice."""
+    f = checked(ByHand(lambda z: anp.sum(z**3, axis=-1), lambda z: 3 * z**2), q)
+    value, slope = derivative(lambda z: anp.sin(f(z)), BITS)
+    cubes = (BITS**3).sum(axis=-1)
+    np.testing.assert_allclose(value, np.sin(cubes), rtol=1e-15)
+    np.testing.assert_allclose(slope, np.cos(cubes)[:, None] * 3 * BITS**2, rtol=1e-15)
+    twice = grad(lambda z: anp.sum(derivative(f, z)[1]))(BITS)
+    np.testing.assert_allclose(twice, 6 * BITS, rtol=1e-15)
+
+
 class Untraceable:
     """A function that autograd cannot follow in one way or another."""
 
@@ -77,6 +89,15 @@ def test_what_autograd_cannot_follow_is_named_with_the_cause(fn, cause):
     with pytest.raises(TypeError, match=r"^this needs to be differentiable, but autograd cannot follow mine: ") as seen:
         derivative(checked(Untraceable(fn), Bernoulli([0.5, -1.0]), "this"), BITS)
     assert type(seen.value.__cause__) is cause
+
+
+def test_an_error_of_f_itself_is_its_own():
+    def broken(z):
+        raise ValueError(f"{len(z)} rows are too many")
+
+    for call in (lambda f: f(BITS), lambda f: derivative(f, BITS)):
+        with pytest.raises(ValueError, match=r"^2 rows are too many$"):
+            call(checked(broken, Bernoulli([0.5, -1.0])))
 
 
 def only_at(place, event_ndim):

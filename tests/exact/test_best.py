@@ -1,6 +1,6 @@
 """The best constants and coefficients against a search over exact variances, and where they could go wrong."""
 
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from importlib import import_module
 from multiprocessing import get_context
 from types import SimpleNamespace
@@ -225,6 +225,27 @@ def test_options_are_those_of_the_value(name):
         assert answer(q, f, *rest, executor=executor) == answer(q, f, *rest)
     with pytest.raises(ValueError, match="limit of 3;"):
         answer(q, f, *rest, limit=3)
+
+
+class Counting(ThreadPoolExecutor):
+    """Threads that count what they are given."""
+
+    count = 0
+
+    def submit(self, fn, /, *args, **kwargs):
+        self.count += 1
+        return super().submit(fn, *args, **kwargs)
+
+
+def test_each_pass_over_f_goes_to_the_workers(capsys):
+    """One for the means of a constant; for a coefficient one for each mean, the covariance and the variance."""
+    q, f, other = Bernoulli([0.5, -0.25]), Interacting(0.5, *np.ones((4, 2))), SquaredError([0.5, 0.25])
+    with Counting(1) as executor:
+        exact.best_constant(q, f, executor=executor)
+        assert executor.count == 1
+        exact.best_value_coefficient(q, f, other, executor=executor)
+        assert executor.count == 1 + 4
+    assert capsys.readouterr() == ("", "")
 
 
 def test_options_are_those_of_the_moments():

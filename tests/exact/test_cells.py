@@ -8,6 +8,7 @@ from scipy.special import expit, log_expit
 from refgrad import Bernoulli, Categorical
 from refgrad.exact._cells import Plan, _log_softplus
 from refgrad.exact._factors import factors
+from refgrad.exact._relaxed_rule import RelaxedGauss
 
 EPS = np.finfo(float).eps
 
@@ -228,3 +229,40 @@ def test_what_a_plan_knows(q, reads, reduced, vary, axes, both, each):
     made = Plan(q, factors(q), reads, reduced=reduced, vary=vary)
     assert (made.axes, made.integrates_both, made.one_z_each) == (axes, both, each)
     assert made.in_turn == (q is PAIR and reduced)
+
+
+FAMILIES = pytest.mark.parametrize("q", [Bernoulli([0.5, -2.0]), PAIR], ids=["bernoulli", "categorical"])
+
+
+@FAMILIES
+@pytest.mark.parametrize("part", [slice(3, 12), slice(5, 20), slice(7, 8), slice(16, 19)])
+def test_nodes_from_any_number_to_any_other_are_those_of_all(q, part):
+    made = Plan(q, factors(q), ("cell", "smooth"), reduced=q.event_ndim == 2)
+    v = np.random.default_rng(0).logistic(size=(5, made.axes))
+    index = np.arange(made.cells * 5)
+    noise, weights, (z,) = made.nodes(Given(v), index)
+    found, found_weights, (found_z,) = made.nodes(Given(v), index[part])
+    np.testing.assert_array_equal(found, noise[:, part])
+    np.testing.assert_array_equal(found_weights, weights[part])
+    np.testing.assert_array_equal(found_z, z[part])
+
+
+@FAMILIES
+@pytest.mark.parametrize("word", ["cell", "z"])
+def test_a_draw_that_has_a_z_rests_in_its_cell(q, word):
+    made = Plan(q, factors(q), (word, "smooth"), reduced=False, vary=1)
+    width = sum(made.widths)
+    v = np.random.default_rng(0).logistic(size=(5, width))
+    noise, _, (z,) = made.nodes(Given(v), np.arange(made.cells * 5))
+    np.testing.assert_array_equal(noise[0], made.noise_of(z, np.zeros((1, width))))
+    np.testing.assert_array_equal(q.sample(noise[0]), z)
+
+
+def test_nodes_that_follow_the_relaxed_sample_are_those_of_the_z_of_their_cell():
+    q, rng = Bernoulli([0.5, -2.0]), np.random.default_rng(0)
+    made, rule = Plan(q, factors(q), ("cell",), reduced=False), RelaxedGauss(*rng.uniform(size=(2, 2, 2, 3)))
+    noise, weights, (z,) = made.nodes(rule, np.arange(4 * 9))
+    np.testing.assert_array_equal(z, np.repeat(q.support(), 9, axis=0))
+    coordinates, expected = rule.points_given(z, np.tile(np.arange(9), 4))
+    np.testing.assert_array_equal(weights, expected)
+    np.testing.assert_array_equal(noise[0], made.noise_of(z, coordinates))

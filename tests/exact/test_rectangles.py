@@ -1,5 +1,7 @@
 """How the table of f is cut into tasks, and what f is shown in one."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -74,3 +76,16 @@ def test_however_it_is_cut_every_configuration_is_shown_once(shown, kept, task, 
     assert exact.value(q, f) == pytest.approx(whole[0], rel=1e-14)
     assert sorted(seen) == sorted(map(bytes, q.support()))
     np.testing.assert_allclose(exact.gradient(q, f), whole[1], rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("task", [12, 100])
+@pytest.mark.parametrize("event", [(5,), (3, 3)])
+def test_a_value_that_is_not_finite_is_named_however_it_is_cut(event, task, monkeypatch):
+    """Calls of three configurations or so, two at once, in tasks of a few columns and of several such pieces."""
+    q = (Bernoulli if len(event) == 1 else Categorical)(np.zeros(event))
+    sizes = ("SHOWN", 3 * q.logits.size), ("KEPT", 6), ("SMALL", task), ("LARGE", task), ("TASKS", 10**6)
+    for name, value in sizes:
+        monkeypatch.setattr(_rectangles, name, value)
+    for own in q.support():
+        with pytest.raises(ValueError, match=re.escape(f"f(z) = nan at z = {own.astype(int).tolist()}") + "$"):
+            exact.value(q, lambda z, own=own: np.where((z == own).reshape(len(z), -1).all(axis=1), np.nan, 0.0))
