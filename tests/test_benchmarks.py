@@ -192,6 +192,7 @@ class TestSpeed:
             (["--rows", "a,z"], "--rows needs some of a, b, c, d, e, f, g, but has 'z'"),
             (["--growth", "--profile"], "--growth and --profile need to be asked for one after the other"),
             (["--plot", "out"], "--plot needs --growth"),
+            (["--json", "/none/x.jsonl"], "/none/x.jsonl needs a folder to be written to, but /none is none"),
             (["--growth", "--record"], "--record needs the rows, not --growth or --profile"),
         ],
     )

@@ -71,6 +71,9 @@ def parse(arguments: Any) -> argparse.Namespace:
         parser.error("--plot needs --growth")
     if given.record and (given.growth or given.profile):
         parser.error("--record needs the rows, not --growth or --profile")
+    for path in (given.json, given.markdown, given.history):
+        if path is not None and not path.resolve().parent.is_dir():
+            parser.error(f"{path} needs a folder to be written to, but {path.resolve().parent} is none")
     try:
         given.before = history.recorded(given.history)
     except ValueError as error:
@@ -125,8 +128,8 @@ def grown(given: argparse.Namespace, plan: Plan) -> Result:
     found = []
     for sweep in sweeps(plan):
         tell(sweep.name)
-        found.append(growth.grow(sweep))
-    result = Result(lines=list(growth.lines(found)), missed=sum(not own.held for own in found))
+        found.append(growth.grow(sweep, not plan.quick))
+    result = Result(lines=list(growth.lines(found)), missed=sum(own.held is False for own in found))
     result.say(growth.markdown(found))
     if given.plot is not None:
         print(f"\n{growth.draw(found, given.plot)}")

@@ -24,20 +24,23 @@ class Growth:
     sizes: tuple[float, ...]
     values: tuple[float, ...]
     fit: Fit
+    judged: bool = True
 
     @property
-    def held(self) -> bool:
-        """Whether the exponent is what is wanted."""
+    def held(self) -> bool | None:
+        """Whether the exponent is what is wanted; None if sizes are too small to tell."""
+        if not self.judged:
+            return None
         low, high = self.sweep.wanted
         return low <= self.fit.exponent <= high
 
 
-def grow(sweep: Sweep) -> Growth:
+def grow(sweep: Sweep, judged: bool = True) -> Growth:
     """Measure all points and fit those that are large enough."""
     sizes, works = zip(*sweep.points, strict=True)
     values = [peak(work) for work in works] if sweep.quantity == "bytes" else least(works)
     large = [(x, y) for x, y in zip(sizes, values, strict=True) if x >= sweep.start]
-    return Growth(sweep, tuple(sizes), tuple(values), fit(*zip(*large, strict=True)))
+    return Growth(sweep, tuple(sizes), tuple(values), fit(*zip(*large, strict=True)), judged)
 
 
 def least(works: tuple[Callable[[], object], ...]) -> list[float]:
