@@ -266,3 +266,20 @@ def test_nodes_that_follow_the_relaxed_sample_are_those_of_the_z_of_their_cell()
     coordinates, expected = rule.points_given(z, np.tile(np.arange(9), 4))
     np.testing.assert_array_equal(weights, expected)
     np.testing.assert_array_equal(noise[0], made.noise_of(z, coordinates))
+
+
+def test_each_of_four_ratios_has_the_level_of_its_coordinate():
+    """The sum of all before it counts: Eq. 00.6."""
+    v = np.array([[-1.0, 2.0, 0.5, 1.0], [3.0, -2.0, 1.5, -0.5], [0.0, 0.25, -3.0, 2.5]])
+    ratios = np.exp(plan(5, reduced=True)._log_waits(v, np.full(3, 4))[:, :4])
+    for j in range(4):
+        rest = 1 + ratios[:, :j].sum(axis=1)
+        np.testing.assert_allclose((rest / (rest + ratios[:, j])) ** (j + 1), expit(-v[:, j]), rtol=1e-13)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_each_row_has_its_own_reference(count):
+    made = plan(4, reduced=True)
+    logs = made._log_waits(V[:count], np.arange(count))
+    for row in range(count):
+        np.testing.assert_array_equal(logs[row], made._log_waits(V[row : row + 1], np.array([row]))[0])

@@ -1,6 +1,7 @@
 """How the table of f is cut into tasks, and what f is shown in one."""
 
 import re
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from refgrad.exact._factors import count, factors
 from refgrad.exact._rectangles import rectangles, split_for
 from refgrad.objectives import Interacting
 
-CASES = [Bernoulli(np.zeros(d)) for d in (1, 2, 3, 13, 20, 24, 30, 40)]
+CASES = [Bernoulli(np.zeros(d)) for d in (1, 2, 3, 13, 16, 20, 24, 30, 40)]
 CASES += [
     Categorical(np.zeros(s)) for s in ((1, 1), (70, 1), (1, 3), (1, 100_000), (2, 1000), (9, 3), (7, 10), (12, 6))
 ]
@@ -50,6 +51,11 @@ def test_sums_that_come_back_from_large_tasks_are_short():
     parts = factors(Bernoulli(np.zeros(40)))
     (row, column), *_ = rectangles(parts, 20)
     assert row.stop + column.stop < 1.1 * 2 * 2**12
+
+
+def test_there_are_not_many_more_tasks_than_their_sums_can_wait_for():
+    parts = factors(Bernoulli(np.zeros(34)))
+    assert len(list(islice(rectangles(parts, split_for(parts)), 2**17 + 1))) <= 2**17
 
 
 @pytest.mark.parametrize("shown", [1, 5, 15, 40, 2**16])
