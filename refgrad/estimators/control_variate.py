@@ -12,7 +12,7 @@ from refgrad.distributions._array import Array, as_float, untraced
 from refgrad.estimators._agreement import Agreement
 from refgrad.estimators._base import Claims, Estimator, keep_number
 from refgrad.estimators._derivatives import checked, pathwise
-from refgrad.exact.moments import ROUNDING
+from refgrad.exact._ladder import ROUNDING
 
 __all__ = ["ControlVariate"]
 

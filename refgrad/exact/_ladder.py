@@ -28,6 +28,7 @@ SAMPLE = 2**10  # points of a lattice that tell the size of a mean
 BELIEVED, FAST = 1e-2, 1e-5  # relative differences, below which a fall is believed, and the next one is foreseen
 CLEAR, SMALL = 1e-4, 1e-3  # a fall that is no chance, from a difference below the other
 POWER = 1.4  # ratio of two steps: the next fall, in logs, is larger by as much
+ROUNDING = 64 * np.finfo(float).eps  # of one estimate, in units of the mean of its absolute value
 MARGIN = 10.0  # in units of the last differences, where these do not fall
 BEYOND = 1e-8  # relative difference of two rules that follow the relaxed sample, at which no finer one is tried
 
@@ -110,8 +111,12 @@ def _nested(totals: list[Sums], granted: Sums) -> tuple[Sums, Sums]:
 
 def _granted(rule: Trapezoid, fine: Sums, rounding: Sums) -> Sums:
     """What the error counts beside the differences: rounding, and the largest estimate beyond the reach."""
-    beyond, squares = rule.beyond(), np.multiply.outer(fine.largest, fine.largest)
-    return Sums(first=rounding.first + beyond * fine.largest, second=rounding.second + beyond * squares)
+    beyond, squares, scales = rule.beyond(), np.multiply.outer(fine.largest, fine.largest), _scales(fine)
+    rounded = ROUNDING * (scales.first + np.sqrt(scales.second.diagonal()))  # of rows, and of these less the center
+    return Sums(
+        first=rounding.first + rounded + beyond * fine.largest,
+        second=rounding.second + ROUNDING * scales.second + beyond * squares,
+    )
 
 
 def _moved(totals: list[Sums], granted: Sums) -> list[float]:

@@ -9,8 +9,9 @@ import numpy as np
 from refgrad.distributions import Distribution
 from refgrad.distributions._array import Array, abbreviated, as_float
 from refgrad.exact._factors import factors
+from refgrad.exact._ladder import ROUNDING
 from refgrad.exact.enumeration import conditional_means, value
-from refgrad.exact.moments import ROUNDING, moments
+from refgrad.exact.moments import moments
 
 if TYPE_CHECKING:
     from refgrad.estimators import Estimator

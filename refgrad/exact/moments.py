@@ -11,7 +11,7 @@ import numpy as np
 from refgrad.distributions import Distribution
 from refgrad.distributions._array import Array
 from refgrad.exact._integrate import Sums, integrate, plan_for, sensitivity
-from refgrad.exact._ladder import agree, ladder, remaining, rough
+from refgrad.exact._ladder import ROUNDING, agree, ladder, remaining, rough
 from refgrad.exact._rules import Trapezoid
 from refgrad.exact.enumeration import gradient
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["Moments", "bias", "moments"]
 
 LIMIT = 2**22
-ROUNDING = 64 * np.finfo(float).eps  # of one estimate, in units of the mean of its absolute value
 ULPS = 32  # of the noise: rounding that a low temperature magnifies
 
 

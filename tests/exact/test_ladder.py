@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from refgrad import Bernoulli
+from refgrad.exact import _ladder
 from refgrad.exact._factors import factors
 from refgrad.exact._integrate import Sums
 from refgrad.exact._ladder import (
@@ -157,7 +158,8 @@ TRAPEZOID = Trapezoid(0.5, 42.0, 1, 3.0)
 
 class TestAgreement:
     @pytest.mark.parametrize(("axes", "goal"), [(1, 1e-12), (2, 1e-10), (3, 1e-10)])
-    def test_trapezoids_are_enough_where_the_error_is_as_small_as_the_goal(self, axes, goal):
+    def test_trapezoids_are_enough_where_the_error_is_as_small_as_the_goal(self, axes, goal, monkeypatch):
+        monkeypatch.setattr(_ladder, "ROUNDING", 0.0)
         rule, base = Trapezoid(0.5, 42.0, axes, 3.0), sums(1.0, 4.0, 8.0)
         for off, right in ((0.99, True), (1.01, False)):
             # Both differences are as large, so that ten times the last stands for the error.
@@ -257,7 +259,8 @@ class TestTheError:
         still = sums([1.0, 0.0], [0.0, 1.0], [0.0, 1.0])  # a component that never varies has no share
         assert _moved([start, still], replace(rounding, first=np.zeros(2))) == [0.0]
 
-    def test_components_share_the_relative_error_in_their_scales(self):
+    def test_components_share_the_relative_error_in_their_scales(self, monkeypatch):
+        monkeypatch.setattr(_ladder, "ROUNDING", 0.0)
         totals = [sums([x, 0.0], [4.0, 1.0], [4.0, 1.0]) for x in (0.0, 1.0, 1.5)]
         none = Sums(first=np.zeros(2), second=np.zeros((2, 2)))
         for fine, error in (_nested(totals, none), remaining(totals, TRAPEZOID, none)):
@@ -267,8 +270,18 @@ class TestTheError:
         granted = replace(none, first=np.array([1.0, 0.0]))
         assert remaining(totals, TRAPEZOID, granted)[1].first.tolist() == [0.0, 0.0]
 
-    def test_what_lies_beyond_the_reach_is_granted(self):
+    def test_rounding_of_rows_and_of_their_squares_is_granted(self):
+        rule, unit = Trapezoid(0.5, 42.0, 1, 3.0), _ladder.ROUNDING
+        for off, right in ((0.99, True), (1.5, False)):  # scales: 4 and sqrt(9) of the first, 9 of the second moment
+            first = [sums(x, 4.0, 9.0) for x in (0.0, off * 7 * unit, 0.0)]
+            second = [sums(0.0, 4.0, 9.0 + x) for x in (0.0, off * 9 * unit, 0.0)]
+            for totals in (first, second):
+                _, error = remaining(totals, rule, NO_ROUNDING)
+                assert (error.first == 0).all() == (error.second == 0).all() == right
+
+    def test_what_lies_beyond_the_reach_is_granted(self, monkeypatch):
         """A component that is smaller than it moves by as much as it is, and must not speak for the others."""
+        monkeypatch.setattr(_ladder, "ROUNDING", 0.0)
         rule = Trapezoid(0.5, 3.0, 1, 3.0)
         beyond = 2 * np.exp(-3.0)
         for off, expected in ((0.75, 0.0), (1.5, 0.5)):
