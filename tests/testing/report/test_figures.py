@@ -132,7 +132,7 @@ def test_an_infinite_interval_has_arrows():
 def test_the_evidence_has_its_line_and_its_ticks():
     svg = _growth.evidence(judged("wrong-categories"), "v1")
     assert {"'wrong' from 10⁹", "samples", "1", "10⁹", "100"} <= set(texts(svg))
-    assert "of 9 that convict, after 768" in svg
+    assert "of 9 that convict, after 1,536" in svg
     odd = judged("wrong-categories") | {"alpha": 2e-9}
     assert "'wrong' from 10^8.7" in texts(_growth.evidence(odd, "v1"))
 
