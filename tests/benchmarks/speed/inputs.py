@@ -43,6 +43,17 @@ class Written:
 
 
 @dataclass(frozen=True, eq=False)
+class Network:
+    """A layer of softplus units, whose cost is that of arithmetic."""
+
+    weights: Any
+
+    def __call__(self, z: Any) -> Any:
+        """Return the values: (...), from z of shape (..., D)."""
+        return np.log1p(np.exp(z @ self.weights)).sum(-1)
+
+
+@dataclass(frozen=True, eq=False)
 class Linear:
     """A linear f, whose cost is that of reading z."""
 

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import fields, is_dataclass
 from importlib.util import find_spec
 from inspect import signature
@@ -26,7 +26,8 @@ ALONE = "no executor"
 BLAS = "OPENBLAS_NUM_THREADS"
 SPEEDUP = 1.8
 KINDS = (("2 threads", "1 thread"), ("2 processes", "1 process"), ("2 Dask workers", "1 Dask worker"))
-HELD = ("exact.gradient", "exact.moments", "check_unbiased")  # to the goal; a sample draws its noise in one thread
+QUADRATIC, NETWORK = "exact.gradient of a quadratic", "exact.gradient of a network"
+HELD = (QUADRATIC, NETWORK, "exact.moments", "check_unbiased")  # to the goal; a sample draws its noise in one thread
 
 Work = Callable[[Executor | None], Any]
 
@@ -41,8 +42,10 @@ def cases(plan: Plan) -> Iterator[Case]:
 
 def works(plan: Plan) -> dict[str, tuple[Callable[..., Any], Work]]:
     """What is done, and the function that is asked whether it takes an executor."""
-    size = plan.pick(22, 6)
+    size, units = plan.pick(24, 6), plan.pick(64, 2)
     q, f = q_of((size,), plan.seed), inputs.Written(*inputs.coefficients(size, plan.seed))
+    fewer = plan.pick(22, 6)
+    p, network = q_of((fewer,), plan.seed), inputs.Network(inputs.logits((fewer, units), plan.seed))
     few, n, samples = plan.pick(3, 1), plan.pick(100_000, 100), plan.pick(300_000, 3_000)
     small, mixed = q_of((few,), plan.seed), interacting((few,), plan.seed)
     wide, toy = q_of((200,), plan.seed), squared_error((200,), plan.seed)
@@ -53,7 +56,8 @@ def works(plan: Plan) -> dict[str, tuple[Callable[..., Any], Work]]:
         return Rebar().sample(wide, toy, n, np.random.default_rng(plan.seed), **given(own))
 
     return {
-        "exact.gradient": (exact.gradient, lambda own: exact.gradient(q, f, **given(own))),
+        QUADRATIC: (exact.gradient, lambda own: exact.gradient(q, f, **given(own))),
+        NETWORK: (exact.gradient, lambda own: exact.gradient(p, network, **given(own))),
         "exact.moments": (
             exact.moments,
             lambda own: exact.moments(Rebar(), small, mixed, **given(own)),
@@ -97,15 +101,14 @@ def one_thread() -> Iterator[None]:
     """One thread of BLAS here, and in the processes that begin now: what is compared are workers."""
     from threadpoolctl import threadpool_limits  # noqa: PLC0415  (an extra)
 
-    before = os.environ.get(BLAS)
+    before = dict(os.environ)
     os.environ[BLAS] = "1"
     try:
         with threadpool_limits(1):
             yield
-    finally:
-        os.environ.pop(BLAS)
-        if before is not None:
-            os.environ[BLAS] = before
+    finally:  # Dask adds to it too
+        os.environ.clear()
+        os.environ.update(before)
 
 
 @contextmanager
@@ -113,18 +116,24 @@ def workers(quick: bool) -> Iterator[dict[str, Executor]]:
     """Executors by name: threads; but for a quick run processes too, and Dask's where it is installed."""
     with ExitStack() as stack:
         found: dict[str, Executor] = {}
-        for count in (1, 2):
-            plural = "s" * (count > 1)
-            found[f"{count} thread{plural}"] = stack.enter_context(ThreadPoolExecutor(count))
-            if not quick:
-                pool = ProcessPoolExecutor(count, mp_context=get_context("spawn"))
-                found[f"{count} process{'es' * (count > 1)}"] = stack.enter_context(pool)
-                if find_spec("distributed"):
-                    found[f"{count} Dask worker{plural}"] = stack.enter_context(dask(count))
-        for executor in found.values():  # processes start, and load what they need
-            for future in [executor.submit(ready) for _ in range(2)]:
+        for name, pool in pools(quick):
+            found[name] = stack.enter_context(pool)
+            for future in [found[name].submit(ready) for _ in range(2)]:  # processes start, and load what they need
                 future.result()
         yield found
+
+
+def pools(quick: bool) -> Iterator[tuple[str, AbstractContextManager[Executor]]]:
+    """Executors that are to be entered; Dask's last, since it changes the environment that processes begin in."""
+    for count in (1, 2):
+        yield f"{count} thread{'s' * (count > 1)}", ThreadPoolExecutor(count)
+    if not quick:
+        for count in (1, 2):
+            pool = ProcessPoolExecutor(count, mp_context=get_context("spawn"))
+            yield f"{count} process{'es' * (count > 1)}", pool
+        if find_spec("distributed"):
+            for count in (1, 2):
+                yield f"{count} Dask worker{'s' * (count > 1)}", dask(count)
 
 
 def ready() -> str:
@@ -134,11 +143,16 @@ def ready() -> str:
 
 @contextmanager
 def dask(count: int) -> Iterator[Executor]:
-    """The executor of a cluster of so many processes here."""
+    """The executor of a cluster of so many processes here, which keep the memory that they free, as others do."""
+    from dask import config  # noqa: PLC0415  (an extra)
     from distributed import Client, LocalCluster  # noqa: PLC0415  (an extra)
 
     options = {"n_workers": count, "threads_per_worker": 1, "dashboard_address": ":0", "processes": True}
-    with LocalCluster(**options) as cluster, Client(cluster) as client:
+    with (
+        config.set({"distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None}),
+        LocalCluster(**options) as cluster,
+        Client(cluster) as client,
+    ):
         yield client.get_executor()
 
 
