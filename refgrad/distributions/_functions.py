@@ -66,21 +66,24 @@ def sigmoid_and_slope(x: Any) -> tuple[Any, Any]:
     """A sigmoid and its derivative, from one exponential."""
     if traced(x):
         return sigmoid(x), sigmoid(x) * sigmoid(-x)
-    smaller, slope = smaller_and_slope(np.abs(x))
+    smaller, slope = _of_decay(_decay(x))
     value = np.greater_equal(x, 0, out=np.empty(np.shape(x)))
     value -= smaller
     return np.abs(value, out=value), slope
 
 
 def smaller_and_slope(x: Any) -> tuple[Any, Any]:
-    """The smaller of the sigmoids of x >= 0 and of -x, and the slope of one: its product with the larger."""
+    """A sigmoid where x <= 0, and its derivative."""
     if traced(x):
-        return sigmoid(-x), sigmoid(x) * sigmoid(-x)
-    smaller = np.negative(x, out=np.empty(np.shape(x)))
-    np.exp(smaller, out=smaller)
-    larger = smaller + 1.0
+        return sigmoid(x), sigmoid(x) * sigmoid(-x)
+    return _of_decay(np.exp(x))
+
+
+def _of_decay(decay: Array) -> tuple[Array, Array]:
+    """The smaller of two sigmoids that sum to one, and their product, from the decay, which is used up."""
+    smaller, larger = decay, decay + 1.0
     smaller /= larger
-    larger = np.subtract(1.0, smaller, out=larger)
+    np.subtract(1.0, smaller, out=larger)
     larger *= smaller
     return smaller, larger
 
@@ -96,15 +99,16 @@ def softplus_and_sigmoid(x: Any) -> tuple[Any, Any]:
 
 
 def chosen(z: Any, one: Any, other: Any) -> Any:
-    """`one` where z is one, `other` where it is zero; of the same shape, which z may be broadcast to."""
+    """`one` where z is one, `other` where it is zero; of the same shape, which z may be broadcast to.
+
+    The nearer to zero of the two is all of the value, or is corrected by their difference: no digit of it is lost.
+    """
     if traced(z, one, other):
         return z * one + (1 - z) * other
-    value = 1.0 - z
-    if np.broadcast_shapes(np.shape(z), np.shape(other)) == np.shape(z):
-        value *= other
-    else:
-        value = value * other
-    value += z * one
+    nearer = np.abs(one) < np.abs(other)
+    value = z - nearer
+    value *= one - other
+    value += np.where(nearer, one, other)
     return value
 
 
@@ -149,7 +153,8 @@ def softmax_slope(y: Any, g: Any) -> Any:
 def centred(y: Any, g: Any) -> Any:
     """`g - sum(y * g)` over the first axis, where y sums to one; the second mean is that of what is left. Eq. 01.17."""
     rise = g - total(y * g)
-    return rise - total(y * rise)
+    rise -= total(y * rise)
+    return rise
 
 
 def complement(probs: Any) -> Any:
@@ -196,6 +201,8 @@ def log_softmax_slope(probs: Any, g: Any) -> Any:
     A probability above a half takes one less itself times its own g, and the sum of the others' g.
     """
     heavy, light = _heavy(probs)
+    if not heavy.any():
+        return g - probs * total(g)
     return (light + heavy * complement(probs)) * g - probs * (total(light * g) + light * total(heavy * g))
 
 

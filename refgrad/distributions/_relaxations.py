@@ -43,18 +43,13 @@ def binary_given(z: Array, logits: Any, v: Any, temperature: Any) -> Any:
     def of_side(fn: Callable[[Any], Any]) -> Any:
         return chosen(z, fn(own), fn(-own))
 
-    side = 2 * z - 1
-    depth, share = softplus_and_sigmoid(side * v + of_side(softplus))
-    x = depth / temperature
+    depth, share = softplus_and_sigmoid((2 * z - 1) * v + of_side(softplus))
+    x = depth / -temperature
     smaller, steepness = smaller_and_slope(x)
-
-    def in_v(g: Any) -> Any:
-        return g * (steepness / temperature * share)
-
     return lambda: abs(z - smaller), (
-        lambda g: in_v(g) * of_side(sigmoid),
-        in_v,
-        lambda g: -g * steepness / temperature * side * x,
+        lambda g: g * (steepness * share) * of_side(sigmoid) / temperature,
+        lambda g: g * (steepness * share) / temperature,
+        lambda g: g * steepness / temperature * (2 * z - 1) * x,
     )
 
 
@@ -77,7 +72,7 @@ def race_given(keep: Any, z: Array, logits: Any, v: Any, temperature: Any) -> An
     probs = softmax(logits, keep)
     loser = 1 - z
     depth, share = softplus_and_sigmoid(total(z * v) - v - log_probs)
-    x = -loser * depth / temperature
+    x = loser * depth / -temperature
     y = softmax(x, keep)
 
     def below(g: Any) -> Any:

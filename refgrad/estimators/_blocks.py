@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from refgrad.estimators._base import Estimator
 
-BLOCK = 2**16  # numbers of one draw in a block
-SHARED = 2**17  # the same in threads, which wait for each other between two operations of NumPy
+BLOCK = 2**17  # numbers of noise in a block, of all draws
+SHARED = 2**18  # the same in threads, which wait for each other between two operations of NumPy
 
 
 def in_blocks(
@@ -35,13 +35,14 @@ def in_blocks(
     Threads draw the noise too, one after the other, each for the block that it computes while its cache holds it; to
     other workers noise is sent.
     """
-    shared = executor is None or _has_threads(executor)
-    step = max(1, (BLOCK if executor is None or not shared else SHARED) // max(1, np.size(q.logits)))
+    threads = executor is not None and _has_threads(executor)
+    numbers = max(1, estimator.draws) * max(1, np.size(q.logits))
+    step = max(1, (SHARED if threads else BLOCK) // numbers)
     starts, estimates = range(0, n, step), np.empty((n, *np.shape(q.logits)))
     noises = estimator.noise_in_blocks(q, n, step, rng)
     if n > step:
         keep_freed_memory()
-    if shared:
+    if threads or executor is None:
         coming, turn = zip(starts, noises, strict=True), Lock()
 
         def next_block(_: int) -> None:

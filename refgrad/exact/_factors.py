@@ -6,7 +6,6 @@ agree with itself.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from math import prod
 from typing import Any
 
@@ -15,7 +14,8 @@ import numpy as np
 from refgrad.distributions import Distribution
 from refgrad.distributions._array import Array
 
-ONE = np.ones(1)
+BOTH = np.array([0, 1])
+SIGNS = np.array([-1.0, 1.0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,15 +54,17 @@ def factors(q: Distribution) -> list[Factor]:
     ValueError
         If q has a batch.
     """
-    from scipy.special import expit, log_expit, log_softmax, softmax  # noqa: PLC0415  (loaded when needed)
+    import scipy.special  # noqa: PLC0415  (loaded when needed)
 
     if q.batch_shape:
         raise ValueError(f"the oracle needs one row of logits, but the batch shape is {q.batch_shape}")
     if q.event_ndim == 1:
-        columns, pairs = np.array([0, 1]), np.stack([-q.logits, q.logits], axis=1)
-        return [Factor(columns, *both, ()) for both in zip(expit(pairs), log_expit(pairs), strict=True)]
-    kept = [np.flatnonzero(row > -np.inf) for row in q.logits]
-    rows = zip(kept, softmax(q.logits, axis=1), log_softmax(q.logits, axis=1), strict=True)
+        pairs = q.logits[:, None] * SIGNS
+        probs, log_probs = scipy.special.expit(pairs), scipy.special.log_expit(pairs)
+        return [Factor(BOTH, *both, ()) for both in zip(probs, log_probs, strict=True)]
+    kept = [row.nonzero()[0] for row in q.logits > -np.inf]
+    probs, log_probs = scipy.special.softmax(q.logits, axis=1), scipy.special.log_softmax(q.logits, axis=1)
+    rows = zip(kept, probs, log_probs, strict=True)
     return [Factor(k, probs[k], log_probs[k], q.event_shape[1:]) for k, probs, log_probs in rows]
 
 
@@ -74,11 +76,6 @@ def count(parts: Sequence[Factor]) -> int:
 def event_shape(parts: Sequence[Factor]) -> tuple[int, ...]:
     """Shape of one z."""
     return (len(parts), *parts[0].shape)
-
-
-def joints(parts: Sequence[Factor]) -> list[Array]:
-    """Probabilities of the configurations of the first 0, 1, ... and of all of some variables."""
-    return list(accumulate(parts, lambda before, part: before[:, None].dot(part.probs[None]).ravel(), initial=ONE))
 
 
 def digits_of(parts: Sequence[Factor], index: Any) -> Any:

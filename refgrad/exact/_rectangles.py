@@ -81,7 +81,8 @@ def _shown(task: Rectangle, columns: slice) -> Iterator[Array]:
     z = np.empty((len(numbers), *event_shape(task.parts)))
     for d, column in enumerate(digits_of(task.parts[task.split :], numbers).T, start=task.split):
         task.parts[d].write(z[:, d], column)
-    changed = np.diff(digits, axis=0, prepend=-1) != 0
+    changed = np.ones(digits.shape, dtype=bool)
+    changed[1:] = digits[1:] != digits[:-1]
     for own, moved in zip(digits, changed, strict=True):
         for d in np.flatnonzero(moved).tolist():
             left[d].write(z[:, d], own[d])

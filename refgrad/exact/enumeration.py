@@ -11,6 +11,7 @@ from refgrad.distributions import Distribution
 from refgrad.distributions._array import Array
 from refgrad.exact._factors import Factor, check_count, count, factors
 from refgrad.exact._halves import halves
+from refgrad.exact._joint import given_each
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -67,7 +68,7 @@ def value(
     parts = factors(q)
     check_count(count(parts), limit, "enumeration")
     half = halves(parts, f, progress, executor)
-    return float(half.left[-1] @ half.given_left)
+    return float(half.left.probs @ half.given_left)
 
 
 def gradient(
@@ -104,17 +105,15 @@ def gradient(
     parts = factors(q)
     means = conditional_means(parts, f, limit=limit, progress=progress, executor=executor)
     width = 2 if q.event_ndim == 1 else q.event_shape[1]
-    slopes = _softmax_slope(_wide(parts, [part.probs for part in parts], width), _wide(parts, means, width))
+    possible = q.logits > -np.inf if q.event_ndim == 2 else np.ones((len(parts), 2), dtype=bool)
+    slopes = _softmax_slope(_rows([part.probs for part in parts], possible), _rows(means, possible))
     return slopes[:, 1].copy() if q.event_ndim == 1 else slopes
 
 
-def _wide(parts: Sequence[Factor], values: Sequence[Array], width: int) -> Array:
+def _rows(values: Sequence[Array], possible: np.ndarray[Any, np.dtype[np.bool]]) -> Array:
     """One row for each variable, zero at masked categories."""
-    if all(len(part) == width for part in parts):
-        return np.array(values)
-    rows = np.zeros((len(parts), width))
-    for row, part, own in zip(rows, parts, values, strict=True):
-        row[part.columns] = own
+    rows = np.zeros(possible.shape)
+    rows[possible] = np.concatenate(values)
     return rows
 
 
@@ -129,22 +128,11 @@ def conditional_means(
     """Means of f given each value of each variable: Eq. 00.5."""
     check_count(count(parts), limit, "enumeration")
     half = halves(parts, f, progress, executor)
-    left, right = parts[: half.split], parts[half.split :]
-    return _given_one(half.given_left, left, half.left) + _given_one(half.given_right, right, half.right)
-
-
-def _given_one(table: Array, parts: Sequence[Factor], before: Sequence[Array]) -> list[Array]:
-    """Mean of a table given each value of each of its variables, the last first: Eq. 00.5."""
-    means = []
-    for part, weights in zip(reversed(parts), before[-2::-1], strict=True):
-        table = table.reshape(-1, len(part))
-        means.append(weights.dot(table))
-        table = table.dot(part.probs)
-    return means[::-1]
+    return given_each(half.given_left, half.left) + given_each(half.given_right, half.right)
 
 
 def _softmax_slope(probs: Array, means: Array) -> Array:
     """`p_k (m_k - sum_j p_j m_j)` over the last axis, without what rounding leaves of the mean: Eq. 00.3."""
     for _ in range(2):
-        means = means - np.sum(probs * means, axis=-1, keepdims=True)
+        means = means - (probs * means).sum(axis=-1, keepdims=True)
     return probs * means + 0.0  # a zero is not -0

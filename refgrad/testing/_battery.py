@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ STRONG = 16.0  # squares of a sum, in units of its variance, that may be evidenc
 
 def usable(rows: Array) -> Any:
     """Whether each row is finite, and so small that its square is: (n,) of bool."""
-    flat = rows.ravel()
+    flat = rows.ravel(order="K")
     with np.errstate(invalid="ignore", over="ignore"):
         if np.dot(flat, flat) < LARGEST**2:  # no entry is larger, nor a NaN; most often that is all
             return np.ones(len(rows), bool)
@@ -71,20 +71,25 @@ def lag_evidence(x: Array) -> tuple[float, int]:
     Products of a number with itself, k rows before, have mean zero given the past and a variance that is known:
     the same test as that of the mean, for all k at once. Eq. 11.6.
     """
-    n, mean = len(x), x.mean(axis=0)
-    size = 1 << (2 * n - 1).bit_length()
-    products, squares = (_correlation(a, size)[1:n] for a in (x, x**2))
-    left = n - np.arange(1, n)[:, None]
-    known = np.cumsum(x**2, axis=0)[::-1][1:]  # of the first n - k rows
-    # A mean that is off is judged elsewhere: what it explains is taken away.
-    total = products - left * mean**2
-    used = (np.maximum(squares, 0) + 2 * known) / 3
-    strong = (total > 0) & (total**2 > STRONG * used)  # the others are not worth their logarithms
-    if not strong.any():
+    found = [_strong_lags(column) for column in np.ascontiguousarray(x.T)]
+    lags, total, used = (np.concatenate(own) for own in zip(*found, strict=True))
+    if not len(lags):
         return -np.inf, 0
-    logs = log_scalar_mixture(total[strong], used[strong])
-    lag = int(np.nonzero(strong)[0][np.argmax(logs)]) + 1
-    return float(np.logaddexp.reduce(logs) - np.log(strong.size)), lag
+    logs = log_scalar_mixture(total, used)
+    return float(np.logaddexp.reduce(logs) - np.log((len(x) - 1) * x.shape[1])), int(lags[np.argmax(logs)])
+
+
+def _strong_lags(x: Array) -> tuple[Any, Array, Array]:
+    """Lags at which numbers (n,) may depend on earlier ones, with S and U of each; others are not worth a logarithm."""
+    n, powers = len(x), x**2
+    known = np.cumsum(powers)[-2::-1]  # of the first n - 1, n - 2, ...
+    # A mean that is off is judged elsewhere: what it explains is taken away.
+    total = _correlation(x)[1:] - np.arange(n - 1, 0, -1) * x.mean() ** 2
+    before = np.flatnonzero((total > 0) & (total**2 > STRONG * 2 / 3 * known))  # whatever their squares are
+    squares = [np.einsum("i,i", powers[: -k - 1], powers[k + 1 :]) for k in before]
+    total, used = total[before], (np.array(squares) + 2 * known[before]) / 3
+    strong = total**2 > STRONG * used
+    return before[strong] + 1, total[strong], used[strong]
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,36 +111,50 @@ class Products:
 
     def within_a_call(self, rows: Array, whiten: Array) -> Products:
         """Add one more call (n, d): the sum of each part of it times that of the parts before. Eq. 11.7."""
-        sums, sizes = chunk_sums(rows)
-        sums = sums @ whiten
-        before = np.cumsum(sums, axis=0) - sums
-        return self._add(sums * before, sizes[:, None] * before**2, (len(rows) ** 2 - float(sizes @ sizes)) / 2)
+        return self.within_chunks(*chunk_sums(rows), whiten)
+
+    def within_chunks(self, sums: Array, sizes: Array, whiten: Array) -> Products:
+        """The same, of the sums (parts, d) of the parts, and how many rows each has."""
+        now = whiten.T @ sums.T
+        before = np.cumsum(now, axis=1) - now
+        return self._add(now * before, sizes * before**2, (float(sizes.sum()) ** 2 - float(sizes @ sizes)) / 2)
 
     def between_calls(self, rows: Array, earlier: Array, whiten: Array) -> Products:
         """Add one more call: its first rows times those of the call before. Eq. 11.7."""
         n = min(len(rows), len(earlier), COMPARED)
-        now, then = rows[:n] @ whiten, earlier[:n] @ whiten
+        now, then = (whiten.T @ own[:n].T for own in (rows, earlier))
         return self._add(now * then, then**2, n)
 
     def _add(self, products: Array, known: Array, pairs: float) -> Products:
-        return replace(
-            self,
-            total=self.total + products.sum(axis=0),
-            squares=self.squares + (products**2).sum(axis=0),
-            known=self.known + known.sum(axis=0),
-            pairs=self.pairs + pairs,
+        """Add products (d, pairs) and the variance that each has."""
+        return Products(
+            self.total + products.sum(axis=1),
+            self.squares + (products**2).sum(axis=1),
+            self.known + known.sum(axis=1),
+            self.pairs + pairs,
         )
 
     def log_evidence(self, mean: Array) -> float:
         """Log of the evidence that the products are positive, beyond what a whitened mean explains."""
-        total = np.maximum(self.total - self.pairs * mean**2, 0.0)
-        logs = log_scalar_mixture(total, (np.asarray(self.squares) + 2 * np.asarray(self.known)) / 3)
+        logs = log_scalar_mixture(*self._beyond(mean))
         return float(np.logaddexp.reduce(np.atleast_1d(logs)) - np.log(np.size(logs)))
 
+    def convicts(self, mean: Array, log_limit: float) -> bool:
+        """Whether that evidence reaches a limit: never where log e <= S**2 / (2 U) does not."""
+        total, used = self._beyond(mean)
+        return bool((total**2 >= 2 * log_limit * used).any()) and self.log_evidence(mean) >= log_limit
 
-def _correlation(x: Array, size: int) -> Array:
-    """Sums of products of each column with itself, k rows before: (n, d)."""
-    return np.asarray(np.fft.irfft(np.abs(np.fft.rfft(x, size, axis=0)) ** 2, size, axis=0)[: len(x)])
+    def _beyond(self, mean: Array) -> tuple[Array, Array]:
+        """Sums S of the products, less what a whitened mean explains, and their U: (d,) and (d,)."""
+        used = (np.asarray(self.squares) + 2 * np.asarray(self.known)) / 3
+        return np.maximum(self.total - self.pairs * mean**2, 0.0), used
+
+
+def _correlation(x: Array) -> Array:
+    """Sums of products of numbers (n,) with those k before: (n,)."""
+    size = 1 << (2 * len(x) - 1).bit_length()
+    waves = np.fft.rfft(x, size)
+    return np.asarray(np.fft.irfft(waves.real**2 + waves.imag**2, size)[: len(x)])
 
 
 def _log_chance(rows: Array) -> float:

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from refgrad.distributions._array import Array
-from refgrad.testing._battery import Products
 from refgrad.testing._expected import Expected, Settings
 from refgrad.testing._schedule import EARLIEST
 from refgrad.testing._sums import Sums
@@ -31,15 +30,15 @@ class Court:
     settings: Settings
     weight: int  # samples in a row
 
-    def judge(self, sums: Sums, last: bool) -> tuple[str | None, str]:
-        """Decide, or say None to go on; `last` tells that there will be no more samples."""
+    def judge(self, sums: Sums, last: bool, seen: float | None = None) -> tuple[str | None, str]:
+        """Decide, or say None to go on; `last` tells that there will be no more samples; `seen` is `log_evidence`."""
         n = sums.evidence.n
-        if wrong := self._wrong(sums):
+        if wrong := self._wrong(sums, self.log_evidence(sums) if seen is None else seen):
             return "wrong", wrong
         if not last and n * self.weight < EARLIEST:
             return None, ""
-        if n < self.expected.ready.max():
-            most = int(self.expected.ready.max()) * self.weight
+        if n < self.ripe:
+            most = int(self.ripe) * self.weight
             return None, f"rare outcomes carry the variance: {most:,} samples are needed, or a named estimator"
         if not last and n < self.soonest:
             return None, ""
@@ -59,6 +58,11 @@ class Court:
         return f"{self.name(int(np.argmax(off)))} does not vary, and is not {self._answer()}: {decide}"
 
     @cached_property
+    def ripe(self) -> float:
+        """Rows before every feature is judged."""
+        return float(self.expected.ready.max())
+
+    @cached_property
     def soonest(self) -> float:
         """Rows before which no interval can lie within the tolerance: log e <= S**2 / (2 U), U >= 2 n / 3."""
         variance = self.expected.covariance.diagonal()
@@ -68,7 +72,8 @@ class Court:
     def likely(self) -> float:
         """Rows at which a sampler of mean and covariance as expected is called "right", to 5 %; or all there may be."""
         covariance, most = self.expected.covariance, self.settings.max_samples / self.weight
-        n, evidence = max(EARLIEST / self.weight, self.expected.ready.max(), self.soonest), Evidence(covariance, 1)
+        n: Any = max(EARLIEST / self.weight, self.ripe, self.soonest)
+        evidence = Evidence(covariance, 1)
         while n < most:
             seen = replace(evidence, n=n, total=np.zeros(len(covariance)), squares=n * covariance)
             if seen.within(self.expected.allowed, self.settings.log_limit).all():
@@ -76,37 +81,37 @@ class Court:
             n *= 1.05
         return float(n)
 
-    def _wrong(self, sums: Sums) -> str | None:
+    def _wrong(self, sums: Sums, seen: float) -> str | None:
         """What is shown to be wrong."""
         off = self._constant_and_off(sums)
         if off.any() and sums.evidence.n >= self.expected.complete:
             return f"{self.name(int(np.argmax(off)))} never varies, and is not {self._answer()}"
         # What a bias explains is taken away there, so these come first: shared noise makes the mean look wrong too.
-        if sums.evidence.n >= self.expected.ready.max():
-            if self._log_products(sums, sums.sharing) >= self.other_limit:
+        if sums.evidence.n >= self.ripe:
+            mean = self._whitened_mean(sums)
+            if sums.sharing.convicts(mean, self.other_limit):
                 return f"rows of one call are not independent: {DEPENDENT}"
-            if self._log_products(sums, sums.echo) >= self.other_limit:
+            if sums.echo.convicts(mean, self.other_limit):
                 return "a call repeats the rows of the call before, in part: noise is kept, or seeded, between calls"
-        if self.log_evidence(sums) >= self.mean_limit:
+        if seen >= self.mean_limit:
             return f"the mean{' or the covariance' * self.expected.second} is not {self._answer()}"
         return None
 
     def _constant_and_off(self, sums: Sums) -> Any:
         """Features that have not varied yet, and are not as expected: (m,) of bool."""
-        return ~np.isnan(sums.fixed) & (np.abs(np.nan_to_num(sums.fixed)) > self.expected.rounding)
+        return np.abs(sums.fixed) > self.expected.rounding  # NaN, where one has varied, is not
 
     def log_evidence(self, sums: Sums) -> float:
         """Log of the evidence against the mean of the features that may be judged already."""
+        if self.ripe <= sums.evidence.n:
+            return sums.evidence.log_against_zero()
         ripe = self.expected.ready <= sums.evidence.n
-        if not ripe.any():
-            return 0.0
-        return (sums.evidence if ripe.all() else sums.evidence.part(ripe)).log_against_zero()
+        return sums.evidence.part(ripe).log_against_zero() if ripe.any() else 0.0
 
-    def _log_products(self, sums: Sums, products: Products) -> float:
-        """Log of the evidence that rows depend on each other."""
+    def _whitened_mean(self, sums: Sums) -> Array:
+        """Mean of a row, less what is expected, where a row has the identity as covariance: (d,)."""
         size = len(self.expected.center)
-        mean = np.asarray(sums.evidence.total)[:size] / sums.evidence.n
-        return products.log_evidence(mean @ self.expected.whiten)
+        return np.asarray(np.asarray(sums.evidence.total)[:size] / sums.evidence.n @ self.expected.whiten)
 
     @property
     def other_limit(self) -> float:

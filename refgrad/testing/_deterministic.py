@@ -64,7 +64,7 @@ class Rows:
                 event: "; a mean over the repetitions hides the rows",
             }
             rows, own = read(returned, (part.shape[1], *event), where, what, hints)
-            found.append(rows)
+            found.append(rows.copy())
             precision = max(precision, own)
         # A value that is not finite stays one: it is counted.
         with np.errstate(invalid="ignore", over="ignore"):
@@ -81,7 +81,8 @@ def _others(returned: Mapping[str, Any], where: str) -> tuple[dict[str, Array], 
             raise TypeError(f"{where} needs to return terms by name, but returned {type(value).__name__}")
         named = {f"terms.{own}": x for own, x in value.items()} if name == "terms" else {name: value}
         for own, x in named.items():
-            values[own], coarse = real(x, f"{where}, {own},")
+            numbers, coarse = real(x, f"{where}, {own},")
+            values[own] = numbers.copy()
             precision = max(precision, coarse)
     return values, precision
 

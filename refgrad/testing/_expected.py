@@ -84,12 +84,12 @@ class Expected:
         return np.asarray(Evidence(self.covariance[:size, :size]).whiten)
 
     def features(self, rows: Array) -> Array:
-        """Features of rows (n, d), less their expected mean: (n, m)."""
-        rest = _less(rows, self.center)
-        if not self.second:
-            return rest
-        one, other = np.triu_indices(len(self.center))
-        return np.concatenate([rest, rest[:, one] * rest[:, other]], axis=1) - self.target
+        """Features of rows (n, d), less their expected mean: (n, m), each column together in memory."""
+        rest = np.subtract(rows.T, self.center[:, None], order="C")
+        if self.second:
+            one, other = np.triu_indices(len(self.center))
+            rest = np.concatenate([rest, rest[one] * rest[other]]) - self.target[:, None]
+        return rest.T
 
 
 def unbiased(problem: Problem, pilot: Batch, settings: Settings, weight: int = 1) -> Expected:
@@ -207,13 +207,6 @@ def _scatter_note(covariance: Array, scatter: Array, estimator: Estimator) -> tu
     if ratio < SCATTERED:
         return ()
     return (f"in some direction the pilot scatters {ratio:.1f} times as much as {estimator!r} does: is it that one?",)
-
-
-def _less(rows: Array, center: Array) -> Array:
-    """Rows less the center, 64 rows at a time: NumPy is slow on rows of a few numbers."""
-    whole, width = len(rows) // 64 * 64, 64 * len(center)
-    many = np.ascontiguousarray(rows[:whole]).reshape(-1, width) - np.tile(center, 64)
-    return np.concatenate([many.reshape(whole, len(center)), rows[whole:] - center])
 
 
 def _complete(probs: Array, settings: Settings, weight: int) -> int:

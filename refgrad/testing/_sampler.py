@@ -21,6 +21,7 @@ Sampler = Callable[[Problem, int, "np.random.Generator"], Any]
 
 OURS = str(Path(__file__).parents[1])  # lines of the package are no news to the author of a sampler
 SLOW = 20.0  # seconds of one call that are worth a warning
+CACHED = 2**15  # numbers that stay in a cache while they are copied
 
 
 class SamplerError(RuntimeError):
@@ -178,7 +179,7 @@ class Source:
         # A value that is not finite stays one: the caller counts it.
         with np.errstate(invalid="ignore", over="ignore"):
             rows = self.form.in_logits(self.problem, rows)
-        return Batch(rows.reshape(n, -1), precision, _state(rng) != state, seconds)
+        return Batch(_by_columns(rows.reshape(n, -1)), precision, _state(rng) != state, seconds)
 
     def _hear(self, batch: Batch, n: int, call: tuple[int, ...], again: bool) -> None:
         if batch.seconds > SLOW and not self._warned:
@@ -216,7 +217,8 @@ class Source:
         """Check what a call returned; n is None where a mean is asked for."""
         event = self.problem.q.event_shape
         if n is None:
-            return read(returned, event, where, "the mean of its rows of the gradient")
+            mean, precision = read(returned, event, where, "the mean of its rows of the gradient")
+            return mean.copy(), precision  # what is returned may be written over by the next call
         what = f"one estimate of the gradient for each of n = {n} repetitions"
         hint = "; if that is the mean over the repetitions, say rows=M (--rows M) for a mean over M rows a call"
         return read(returned, (n, *event), where, what, {event: hint})
@@ -226,6 +228,8 @@ def read(
     returned: Any, shape: tuple[int, ...], where: str, what: str, hints: dict[tuple[int, ...], str] | None = None
 ) -> tuple[Array, float]:
     """Check what a call returned, and convert it to float64; tell also the precision that it came in.
+
+    Numbers that are float64 are not copied.
 
     Raises
     ------
@@ -241,6 +245,8 @@ def read(
 
 def real(returned: Any, where: str) -> tuple[Array, float]:
     """Convert what a call returned to float64, of whatever shape; tell also the precision that it came in.
+
+    Numbers that are float64 are not copied.
 
     Raises
     ------
@@ -264,7 +270,16 @@ def real(returned: Any, where: str) -> tuple[Array, float]:
         kind = f"dtype {estimates.dtype}" if estimates.dtype != object else f"a {type(returned).__name__} of objects"
         raise TypeError(f"{where} needs to return real numbers, but returned {kind}")
     precision = np.finfo(estimates.dtype).eps if estimates.dtype.kind == "f" else np.finfo(float).eps
-    return np.array(estimates, dtype=np.float64, order="C"), float(precision)
+    return np.asarray(estimates, dtype=np.float64), float(precision)
+
+
+def _by_columns(rows: Array) -> Array:
+    """A copy of rows (n, d) in which each column is together: NumPy is slow along short rows."""
+    columns = np.empty(rows.shape[::-1])
+    step = max(1, CACHED // len(columns))
+    for begin in range(0, len(rows), step):
+        columns[:, begin : begin + step] = rows[begin : begin + step].T
+    return columns.T
 
 
 def _told(error: BaseException, sampler: Any) -> str:

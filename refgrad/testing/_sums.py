@@ -9,7 +9,7 @@ import numpy as np
 from refgrad.distributions._array import Array
 from refgrad.testing._battery import Products
 from refgrad.testing._expected import Expected
-from refgrad.testing.evidence import Evidence
+from refgrad.testing.evidence import Evidence, chunk_sums
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,20 +37,20 @@ class Sums:
 
     def add(self, features: Array, before: Array, expected: Expected) -> Sums:
         """Return the sums with the features (n, m) of one more call; those of the call before are compared."""
-        size = len(expected.center)
-        rows, earlier, whiten = features[:, :size], before[:, :size], expected.whiten
+        size, whiten = len(expected.center), expected.whiten
+        sums, sizes = chunk_sums(features)
         return Sums(
-            self.evidence.add(features),
-            self.sharing.within_a_call(rows, whiten),
-            self.echo.between_calls(rows, earlier, whiten),
+            self.evidence.add(features, sums),
+            self.sharing.within_chunks(sums[:, :size], sizes, whiten),
+            self.echo.between_calls(features[:, :size], before[:, :size], whiten),
             still_fixed(self.fixed, features),
         )
 
 
 def still_fixed(fixed: Array, features: Array) -> Array:
     """Values of the features that have not varied with these rows either; NaN of the others, infinite before any."""
-    fixed = np.where(np.isinf(fixed), features[0], fixed)
     still = np.flatnonzero(~np.isnan(fixed))
     if len(still):
-        fixed[still] = np.where((features[:, still] == fixed[still]).all(axis=0), fixed[still], np.nan)
+        fixed = np.where(np.isinf(fixed), features[0], fixed)
+        fixed[still] = np.where((features.T[still] == fixed[still, None]).all(axis=1), fixed[still], np.nan)
     return fixed

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from refgrad.distributions._array import Array
 from refgrad.testing._ahead import Ahead, schedule
-from refgrad.testing._battery import COMPARED, generator_fault, lag_evidence, not_finite, repeated_rows, usable
+from refgrad.testing._battery import generator_fault, lag_evidence, not_finite, repeated_rows, usable
 from refgrad.testing._court import DEPENDENT, Court
 from refgrad.testing._expected import Expected, Settings
 from refgrad.testing._facts import facts_of
@@ -55,7 +56,7 @@ class Pilot:
     second: Batch
     again: Batch
 
-    @property
+    @cached_property
     def both(self) -> Batch:
         """The two calls as one."""
         one, other = self.first, self.second
@@ -77,13 +78,13 @@ class Pilot:
         found = generator_fault(self.first, self.second, self.again, rounding, alpha)
         if found := found or repeated_rows(self.first, self.second, expected.log_most, alpha):
             return found
-        return dependence(self.first.rows, self.second.rows, court)
+        return dependence(expected.features(self.first.rows), expected.features(self.second.rows), court)
 
 
 def dependence(first: Array, second: Array, court: Court) -> str | None:
-    """What two calls of the same size show of rows (n, d) that depend on each other."""
-    rest = np.concatenate([first, second]) - court.expected.center
-    log_evidence, lag = lag_evidence(rest @ court.expected.whiten)
+    """What the features (n, m) of two calls of the same size show of rows that depend on each other."""
+    rest = np.concatenate([first, second])[:, : len(court.expected.center)]
+    log_evidence, lag = lag_evidence((court.expected.whiten.T @ rest.T).T)
     if log_evidence < court.other_limit:
         return None
     if lag == len(first):
@@ -140,31 +141,32 @@ def _heard(
 ) -> Verdict:
     """Hear of call after call, and look, until something is decided."""
     outcome, reason, fault = None, "", None
-    source, before = ahead.source, pilot.second.rows
+    source, before = ahead.source, court.expected.features(pilot.second.rows)
     done, sums, looks = saved.restore(sums) if saved else (0, sums, [])
     number = max(done - 1, 0)
     try:
         for coming, batch in ahead:
+            seen = None
             if coming.place == done - 1:  # the last call that is in the sums already
                 assert saved is not None
                 saved.expect(batch.rows)
+                features = court.expected.features(batch.rows)
                 if not coming.look:  # the end of what was allowed then, and no look of the schedule
                     looks = [entry for entry in looks if entry[0] < sums.evidence.n * source.form.weight]
             else:
-                twin = before if sums.evidence.n == LATE + LARGE else None
-                if fault := fault_of(batch, twin, court, coming.call.number):
+                features, fault = examined(batch, before, sums.evidence.n, court, coming.call.number)
+                if fault:
                     break
                 source.expect_precision(batch, pilot.both)
-                sums = sums.add(
-                    court.expected.features(batch.rows), court.expected.features(before[:COMPARED]), court.expected
-                )
+                sums = sums.add(features, before, court.expected)
                 if coming.look:
-                    looks.append((sums.evidence.n * source.form.weight, court.log_evidence(sums) / float(np.log(10))))
+                    seen = court.log_evidence(sums)
+                    looks.append((sums.evidence.n * source.form.weight, seen / float(np.log(10))))
                 if saved and coming.whole:
                     saved.keep(coming.place + 1, sums, batch.rows, looks, now=coming.look)
-            before, number = batch.rows, coming.place + 1
+            before, number = features, coming.place + 1
             if coming.look:
-                outcome, reason = court.judge(sums, last=sums.evidence.n == available)
+                outcome, reason = court.judge(sums, sums.evidence.n == available, seen)
                 if limits.progress is not None:
                     limits.progress(*looks[-1])
                 if outcome is not None:
@@ -176,10 +178,13 @@ def _heard(
     return court.verdict(outcome or "undecided", reason, sums, source.seed, history=tuple(looks))
 
 
-def fault_of(batch: Batch, twin: Array | None, court: Court, number: int) -> str | None:
-    """What a call shows that is wrong whatever the mean; `twin` has the rows of the other large call."""
+def examined(batch: Batch, before: Array, n: int, court: Court, number: int) -> tuple[Array, str | None]:
+    """Features of a call after n rows, and what it shows that is wrong whatever the mean.
+
+    `before` are those of the call before: of the other large call, where this is the second.
+    """
     if found := not_finite(batch, f"call {number}"):
-        return found
-    if twin is not None and len(twin) == len(batch.rows):
-        return dependence(twin, batch.rows, court)
-    return None
+        return before, found
+    features = court.expected.features(batch.rows)
+    twins = n == LATE + LARGE and len(before) == len(features)
+    return features, dependence(before, features, court) if twins else None

@@ -11,7 +11,7 @@ is below 1/alpha for ever with probability 1 - alpha, and so is the mean over se
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -24,8 +24,10 @@ __all__ = ["MEAN_SHARE", "OTHER_SHARE", "Evidence", "chunk_sums", "log_mixture",
 MIXTURE = 10.0 ** np.arange(1, 9)
 CHUNKS = 64  # parts of a call whose sums are taken
 LEAST = 1e-12  # root of a correlation matrix
-DOUBLINGS, BISECTIONS = 40, 22  # of the distance to the end of an interval
+DOUBLINGS = 40  # of the distance to the end of an interval
+ROUNDS, SECTIONS = 6, np.linspace(0, 1, 17).reshape(-1, 1, 1)  # that then narrow it down to 2**-24
 SMALL = 2**17  # multiplications in one matrix product
+FEW, SHORT = 8, 2**13  # so many rows of a matrix are no few; its entries, where it is multiplied by a vector
 # Of alpha: for the mean; and for each of seven others: rows that depend on earlier ones, in the pilot and in two large
 # calls; rows of a call that share something; calls that repeat each other; a generator that is seeded; rows that are
 # all the same; a feature that never varies. Eq. 11.10.
@@ -60,10 +62,11 @@ class Evidence:
             # A root below this is rounding; to overstate a variance is safe.
             object.__setattr__(self, "whiten", axes / np.sqrt(np.maximum(roots, LEAST)) / scale[:, None])
 
-    def add(self, rows: Array) -> Evidence:
-        """Return the evidence with more rows (m, d)."""
-        total, squares = chunk_sums(rows)[0].sum(axis=0), _products(rows)
-        return replace(self, n=self.n + len(rows), total=self.total + total, squares=self.squares + squares)
+    def add(self, rows: Array, sums: Array | None = None) -> Evidence:
+        """Return the evidence with more rows (m, d); `sums` are those of `chunk_sums`, where they are known."""
+        total = (chunk_sums(rows)[0] if sums is None else sums).sum(axis=0)
+        squares = self.squares + _products(rows)
+        return Evidence(self.covariance, self.n + len(rows), self.total + total, squares, self.whiten)
 
     def part(self, chosen: Any) -> Evidence:
         """The same of some components: a mask or an index (d,)."""
@@ -74,9 +77,9 @@ class Evidence:
 
     def log_against_zero(self) -> float:
         """Log of the evidence that the mean is not zero; at least log(1/alpha) with probability alpha if it is."""
-        size = len(self.covariance)
-        total, squares = np.broadcast_to(self.total, size), np.broadcast_to(self.squares, (size, size))
-        return log_mixture(self.n, self.whiten.T @ total, self.whiten.T @ squares @ self.whiten)
+        if not self.n:
+            return 0.0
+        return log_mixture(self.n, self.whiten.T @ self.total, self.whiten.T @ self.squares @ self.whiten)
 
     def log_against(self, means: Any) -> Array:
         """Log of the evidence that each component of the mean, alone, is not that of `means`: (..., d)."""
@@ -108,10 +111,11 @@ class Evidence:
             if not short.any():
                 break
         endless = short
-        for _ in range(BISECTIONS):
-            middle = (inner + outer) / 2
-            short = self.log_against(center + sides * middle) < log_limit
-            inner, outer = np.where(short, middle, inner), np.where(short, outer, middle)
+        for _ in range(ROUNDS):
+            between = inner + (outer - inner) * SECTIONS
+            short = self.log_against(center + sides * between[1:-1]) < log_limit
+            last = np.logical_and.accumulate(short).sum(axis=0, keepdims=True)  # before the first that is long enough
+            inner, outer = (np.take_along_axis(between, at, axis=0)[0] for at in (last, last + 1))
         low, high = center + sides * np.where(endless, np.inf, outer)
         return low, high
 
@@ -131,12 +135,16 @@ def _parts(n: int) -> tuple[Any, Any]:
 
 def _products(rows: Array) -> Array:
     """Sum of row row', in blocks so small that BLAS starts no threads: they cost more, and might change the bits."""
-    n, d = rows.shape
-    size = max(1, SMALL // d**2)
+    columns = np.ascontiguousarray(rows.T)
+    d, n = columns.shape
+    size = max(1, SHORT // d if d < FEW else SMALL // d**2)
     whole = n // size * size
-    blocks = rows[:whole].reshape(-1, size, d)
-    rest = rows[whole:]
-    return np.matmul(blocks.swapaxes(1, 2), blocks).sum(axis=0) + rest.T @ rest
+    blocks, rest = columns[:, :whole].reshape(d, -1, size).swapaxes(0, 1), columns[:, whole:]
+    if d < FEW:  # BLAS multiplies them by one column faster than by all
+        squares = np.matmul(blocks[:, None], blocks[..., None])[..., 0]
+    else:
+        squares = np.matmul(blocks, blocks.swapaxes(1, 2))
+    return squares.sum(axis=0) + rest @ rest.T
 
 
 def log_mixture(n: int, total: Array, squares: Array) -> float:

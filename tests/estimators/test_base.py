@@ -75,10 +75,10 @@ def test_samples_come_in_blocks_and_a_block_is_no_seam():
     np.testing.assert_array_equal(estimates, Reinforce()(q, SquaredError(0.5), noise))
 
 
-@pytest.mark.parametrize("size", [1, 300, 2**16 + 1])
+@pytest.mark.parametrize("size", [1, 300, 2**17 + 1])
 @pytest.mark.parametrize("estimator", [Reinforce(), Rebar(), MeanSubstitution()], ids=repr)
 def test_a_block_is_as_large_as_fits(estimator, size):
-    """Of 2**16 numbers of each draw at most, and of one repetition at least."""
+    """Of 2**17 numbers of noise at most, and of one repetition at least."""
 
     class Watched(type(estimator)):
         def __call__(self, q, f, noise):  # noqa: ARG002
@@ -86,7 +86,7 @@ def test_a_block_is_as_large_as_fits(estimator, size):
             return np.zeros(noise.shape[1:])
 
     rows, q = [], Bernoulli(np.zeros(size))
-    most = max(1, 2**16 // size)
+    most = max(1, 2**17 // (max(1, estimator.draws) * size))
     Watched().sample(q, SquaredError(0.5), 2 * most + 1, np.random.default_rng(0))
     assert rows == [most, most, 1]
 
@@ -143,7 +143,7 @@ def test_bits_do_not_depend_on_who_computes_them(estimator, workers, monkeypatch
     with Recording(workers) as executor:
         together = estimator.sample(q, f, 500, np.random.default_rng(0), executor=executor)
     np.testing.assert_array_equal(alone, together)
-    assert len(executor.given) == -(-500 // (64 // 3))
+    assert len(executor.given) == -(-500 // (64 // (3 * estimator.draws)))
 
 
 class Processes(ProcessPoolExecutor):
@@ -159,8 +159,8 @@ class Processes(ProcessPoolExecutor):
 @pytest.mark.parametrize("estimator", [Reinforce(), Rebar()], ids=repr)
 def test_threads_draw_the_last_noise_of_larger_blocks(estimator, monkeypatch):
     """In processes and alone, blocks are smaller, and noise is drawn here."""
-    monkeypatch.setattr(_blocks, "BLOCK", 64)
-    monkeypatch.setattr(_blocks, "SHARED", 128)
+    monkeypatch.setattr(_blocks, "BLOCK", 64 * estimator.draws)
+    monkeypatch.setattr(_blocks, "SHARED", 128 * estimator.draws)
     q, f, drawn, draw_noise = Bernoulli([0.5, -1.0, 3.0]), SquaredError(0.45), [], Bernoulli.draw_noise
 
     def watched(q, shape, rng):
