@@ -73,10 +73,10 @@ def sweeps(plan: Plan) -> Iterator[Sweep]:
 def tables(plan: Plan) -> Iterator[Sweep]:
     """The exact gradient of a table: linear, and memory like its root."""
     points = []
-    for size in plan.pick(range(12, 25, 2), range(4, 8)):
+    for size in plan.pick([*range(12, 22, 2), *range(22, 27)], range(4, 8)):
         q, f = q_of((size,), plan.seed), table((size,), plan.seed)
         points.append((2.0**size, partial(exact.gradient, q, f)))
-    start = plan.pick(2.0**18, 1.0)
+    start = plan.pick(2.0**22, 1.0)  # 32 MiB, beyond the caches of a core
     yield Sweep("exact.gradient of a table", "seconds", "K^D", points, start, LINEAR)
     yield Sweep("exact.gradient of a table", "bytes", "K^D", points, start, ROOT)
 
@@ -84,12 +84,12 @@ def tables(plan: Plan) -> Iterator[Sweep]:
 def callables(plan: Plan) -> Iterator[Sweep]:
     """Of a callable whose cost is that of reading z."""
     points = []
-    for size in plan.pick(range(10, 24, 2), range(4, 8)):
+    for size in plan.pick(range(10, 25, 2), range(4, 8)):
         q, f = q_of((size,), plan.seed), inputs.Linear(inputs.logits((size,), plan.seed + 1))
         points.append((size, partial(exact.gradient, q, f)))
     numbers = [(2.0**size * size, work) for size, work in points]
     counts = [(2.0**size, work) for size, work in points]
-    yield Sweep("exact.gradient of a callable", "seconds", "K^D D", numbers, plan.pick(16 * 2.0**16, 1.0), LINEAR)
+    yield Sweep("exact.gradient of a callable", "seconds", "K^D D", numbers, plan.pick(18 * 2.0**18, 1.0), LINEAR)
     yield Sweep("exact.gradient of a callable", "bytes", "K^D", counts, plan.pick(2.0**16, 1.0), ROOT)
 
 
@@ -135,6 +135,6 @@ def checks(plan: Plan) -> Sweep:
     options = {"tolerance": cost.TINY, "causes": False, "seed": plan.seed}
     points = [
         (float(n), partial(check_unbiased, sampler, problem, max_samples=n, **options))
-        for n in plan.pick([2**i * 25_000 for i in range(8)], [2_000, 4_000, 8_000])
+        for n in plan.pick([2**i * 25_000 for i in range(10)], [2_000, 4_000, 8_000])
     ]
-    return Sweep("check_unbiased of Reinforce", "seconds", "samples", points, plan.pick(2e5, 1.0), LINEAR)
+    return Sweep("check_unbiased of Reinforce", "seconds", "samples", points, plan.pick(8e5, 1.0), LINEAR)
