@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from refgrad.distributions._array import namespace, traced, untraced
-from refgrad.distributions._functions import first_maximum
+from refgrad.distributions._planes import first_maximum
 
 
 def binary_density(logits: Any, relaxed: Any, temperature: Any) -> Any:

@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.distributions._array import Array, namespace, traced, untraced
+from refgrad.distributions._array import Array, traced, untraced
 from refgrad.distributions._by_hand import by_hand
+from refgrad.distributions._planes import first_maximum, kept, planes, rows, total
 
 
 def _decay(x: Any) -> Any:
@@ -121,7 +122,7 @@ def log_complement(x: Any) -> Any:
 def softmax(x: Any, keep: Any) -> Any:
     """Softmax over the first axis; exactly zero, with a zero derivative, where `keep` is false."""
     if traced(x):
-        return _traced_softmax()[0](x, keep)
+        return _traced_softmax()(x, keep)
     x = x if np.all(keep) else np.where(keep, x, -np.inf)
     weights = x - x.max(axis=0)
     np.exp(weights, out=weights)
@@ -130,24 +131,18 @@ def softmax(x: Any, keep: Any) -> Any:
 
 
 @cache
-def _traced_softmax() -> tuple[Any, Any]:
+def _traced_softmax() -> Any:
     """The same function, and its slope by hand: autograd's subtracts numbers that agree near a vertex. Eq. 01.17."""
     from autograd.extend import defvjp, primitive  # noqa: PLC0415
 
     function = primitive(softmax)
-    slope = primitive(softmax_slope)
-    defvjp(function, lambda y, _x, _keep: lambda g: slope(y, g), None)
-    defvjp(
-        slope,
-        lambda _, y, g: lambda again: centred(y, again) * centred(y, g),  # up to a constant, which a softmax ignores
-        lambda _, y, _g: lambda again: slope(y, again),
-    )
-    return function, slope
+    defvjp(function, lambda y, _x, _keep: lambda g: softmax_slope(y, g), None)
+    return function
 
 
 def softmax_slope(y: Any, g: Any) -> Any:
     """Gradient of a softmax with values y, from that in y: `y * (g - sum(y * g))`. Eq. 01.17."""
-    return _traced_softmax()[1](y, g) if traced(y, g) else y * centred(y, g)
+    return y * centred(y, g)
 
 
 def centred(y: Any, g: Any) -> Any:
@@ -219,46 +214,3 @@ def _logaddexp(x: Any, y: Any) -> Any:
         return total
 
     return value, (lambda g: g * sigmoid(x - y), lambda g: g * sigmoid(y - x))
-
-
-def first_maximum(x: Any) -> Any:
-    """One true entry along the last axis: the first of the largest."""
-    x = planes(x)
-    largest = x == x.max(axis=0)
-    if np.count_nonzero(largest) != x[0].size:  # ties
-        largest = np.argmax(x, axis=0) == np.arange(len(x)).reshape(-1, *(1,) * (x.ndim - 1))
-    return rows(largest)
-
-
-def kept(keep: Any, x: Any) -> Any:
-    """x, and zero where `keep` is false."""
-    return x if np.all(keep) else namespace(x).where(keep, x, 0.0)
-
-
-def planes(x: Any, ndim: int = 0) -> Any:
-    """The last of so many axes first, in memory too: NumPy is slow along a short last axis. A copy."""
-    *lead, size = (1,) * (ndim - np.ndim(x)) + np.shape(x)
-    if traced(x):
-        xp = namespace(x)
-        return xp.moveaxis(xp.reshape(x, (*lead, size)), -1, 0)
-    return np.array(np.reshape(x, (-1, size)).T, order="C").reshape(size, *lead)
-
-
-def rows(x: Any) -> Any:
-    """The first axis last again. A copy."""
-    if traced(x):
-        return namespace(x).moveaxis(x, 0, -1)
-    size, *lead = x.shape
-    return np.array(x.reshape(size, -1).T, order="C").reshape(*lead, size)
-
-
-def total(x: Any) -> Any:
-    """Sum over the first axis, by halves: few roundings, and the same ones for one row or many."""
-    if traced(x):
-        return namespace(x).sum(x, axis=0)
-    while len(x) >= 8:  # below that NumPy's sum goes one by one, in one row and in many
-        half, odd = divmod(len(x), 2)
-        last, x = x[-1], x[:half] + x[half : 2 * half]
-        if odd:
-            x[0] += last
-    return x.sum(axis=0)

@@ -9,11 +9,8 @@ from refgrad.distributions._array import Array
 from refgrad.distributions._by_hand import distinct
 from refgrad.distributions._functions import (
     chosen,
-    kept,
     log_softmax,
     log_softmax_slope,
-    planes,
-    rows,
     sigmoid,
     sigmoid_and_slope,
     smaller_and_slope,
@@ -21,8 +18,8 @@ from refgrad.distributions._functions import (
     softmax_slope,
     softplus,
     softplus_and_sigmoid,
-    total,
 )
+from refgrad.distributions._planes import kept, planes, rows, total
 
 
 def binary(logits: Any, noise: Any, temperature: Any) -> Any:

@@ -14,15 +14,13 @@ from refgrad.distributions._by_hand import by_hand, distinct
 from refgrad.distributions._functions import (
     chosen,
     complement,
-    first_maximum,
     log_complement,
     log_softmax,
     logaddexp,
-    planes,
-    rows,
     softmax,
 )
 from refgrad.distributions._noise import gumbel
+from refgrad.distributions._planes import first_maximum, planes, rows
 from refgrad.distributions._relaxations import race, race_given
 from refgrad.distributions._relaxed import concrete
 

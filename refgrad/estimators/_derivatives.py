@@ -12,7 +12,7 @@ import numpy as np
 from refgrad._traces import make_vjp
 from refgrad.distributions import Distribution
 from refgrad.distributions._array import Array, as_float, traced, untraced
-from refgrad.distributions._functions import first_maximum
+from refgrad.distributions._planes import first_maximum
 
 __all__ = ["checked", "derivative", "hessian", "pathwise"]
 

@@ -1,7 +1,5 @@
 """The functions under every formula: right on both sides, and traced with the same bits."""
 
-from math import fsum
-
 import numpy as np
 import pytest
 from autograd import grad, hessian
@@ -15,19 +13,18 @@ from refgrad.distributions._functions import (
     centred,
     chosen,
     complement,
-    first_maximum,
     log_softmax,
+    log_softmax_slope,
     logaddexp,
-    planes,
-    rows,
     sigmoid,
     sigmoid_and_slope,
+    smaller_and_slope,
     softmax,
     softplus,
     softplus_and_sigmoid,
-    total,
 )
 from refgrad.distributions._given import noise_above
+from refgrad.distributions._planes import planes, rows
 
 EPS = np.finfo(float).eps
 X = np.array([-800.0, -30.0, -1.0, 0.0, 1.0, 30.0, 800.0])
@@ -55,10 +52,6 @@ def test_softmax_and_its_log():
     probs = softmax(x.T, keep.T).T
     assert probs[0, 2] == 0
     np.testing.assert_allclose(np.exp(log_softmax(x, keep)), probs, rtol=1e-15)
-
-
-def test_the_first_of_equals():
-    assert first_maximum(np.array([1.0, 3.0, 3.0])).tolist() == [False, True, False]
 
 
 def test_what_is_traced():
@@ -230,36 +223,12 @@ def test_centred_is_less_the_mean_and_complement_is_one_less():
     np.testing.assert_allclose(centred(near[::-1], np.array([7.0, 5.0, 3.0])), exact[::-1], rtol=4 * EPS)
 
 
-@pytest.mark.parametrize("size", [1, 2, 7, 8, 9, 15, 16, 100, 301])
-def test_a_sum_by_halves(size):
-    """All of it, few roundings, and the same for a row alone as among many."""
-    whole = np.arange(float(3 * size)).reshape(size, 3)
-    np.testing.assert_array_equal(total(whole), whole.sum(axis=0))
-    x = np.random.default_rng(0).normal(size=(size, 50))
-    np.testing.assert_array_equal(total(x)[17:18], total(x[:, 17:18]))
-    np.testing.assert_array_equal(total(x)[17], total(x[:, 17]))
-    exact = np.array([fsum(column) for column in x.T])
-    steps = max(1, 2 * np.log2(size) + 4)
-    assert (np.abs(total(x) - exact) <= steps * EPS / 2 * np.abs(x).sum(axis=0)).all()
-
-
-@pytest.mark.parametrize("shape", [(4,), (2, 4), (3, 2, 4), (0, 2, 4), (3, 1)])
-def test_planes_and_rows_undo_each_other(shape):
-    x = np.random.default_rng(0).normal(size=shape)
-    np.testing.assert_array_equal(planes(x), np.moveaxis(x, -1, 0))
-    np.testing.assert_array_equal(rows(planes(x)), x)
-    assert planes(x, 5).shape == (shape[-1], *(1,) * (5 - len(shape)), *shape[:-1])
-    for copied in (planes(x), planes(x, 5), rows(planes(x))):
-        assert copied.flags.c_contiguous
-        assert not np.shares_memory(copied, x)
-    check_grads(lambda x: rows(anp.sin(planes(x, 5))), modes=["rev"], order=1)(np.ones((2, 3)))
-
-
 @pytest.mark.parametrize(
     ("both", "first", "second"),
     [
         (sigmoid_and_slope, sigmoid, lambda x: sigmoid(x) * sigmoid(-x)),
         (softplus_and_sigmoid, softplus, sigmoid),
+        (lambda x: smaller_and_slope(-np.abs(x)), lambda x: sigmoid(-np.abs(x)), lambda x: sigmoid(x) * sigmoid(-x)),
     ],
 )
 def test_a_function_beside_its_derivative(both, first, second):
@@ -279,6 +248,21 @@ def test_chosen_is_one_or_the_other():
     np.testing.assert_array_equal(chosen(both, ONES, ZEROS), [[1.0, -3.0, 3.0], [-5.0, 5.0, -7.0]])
     np.testing.assert_array_equal(chosen(both, ONES[0], ZEROS[0]), [[1.0, -3.0, 3.0], [-2.0, 2.0, -4.0]])
     assert (both, z.tolist()) == (pytest.approx(np.stack([z, 1 - z])), [1.0, 0.0, 1.0])
+
+
+@pytest.mark.parametrize("far", [1e-300, 1e-20, 0.3, 3.0, 1e20])
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_chosen_keeps_the_digits_of_the_smaller(far, sign):
+    z, near = np.array([[0.0], [1.0]]), np.array([sign * 0.7])
+    np.testing.assert_allclose(chosen(z, near, np.array([far])), [[far], [sign * 0.7]], rtol=2 * EPS)
+    np.testing.assert_allclose(chosen(z, np.array([far]), near), [[sign * 0.7], [far]], rtol=2 * EPS)
+
+
+def test_where_no_probability_is_above_a_half_the_slope_is_the_same():
+    probs, g = softmax(np.random.default_rng(0).normal(size=(4, 50)), np.True_), np.arange(200.0).reshape(4, 50)
+    mild = probs.max(axis=0) <= 0.5
+    assert 0 < mild.sum() < 50
+    np.testing.assert_array_equal(log_softmax_slope(probs, g)[:, mild], log_softmax_slope(probs[:, mild], g[:, mild]))
 
 
 @pytest.mark.parametrize("own", [0, 1, 2])
