@@ -6,6 +6,7 @@ agree with itself.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from math import prod
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 from refgrad.distributions import Distribution
 from refgrad.distributions._array import Array
 
+ONE = np.ones(1)
 BOTH = np.array([0, 1])
 SIGNS = np.array([-1.0, 1.0])
 
@@ -46,8 +48,8 @@ class Factor:
             values[:] = self.columns[digit]
 
 
-def factors(q: Distribution) -> list[Factor]:
-    """List the variables of one row of logits; masked categories are left out.
+def probabilities(q: Distribution) -> list[Array]:
+    """Probabilities of the possible values of each variable of one row of logits; masked categories are left out.
 
     Raises
     ------
@@ -59,18 +61,42 @@ def factors(q: Distribution) -> list[Factor]:
     if q.batch_shape:
         raise ValueError(f"the oracle needs one row of logits, but the batch shape is {q.batch_shape}")
     if q.event_ndim == 1:
-        pairs = q.logits[:, None] * SIGNS
-        probs, log_probs = scipy.special.expit(pairs), scipy.special.log_expit(pairs)
-        return [Factor(BOTH, *both, ()) for both in zip(probs, log_probs, strict=True)]
-    kept = [row.nonzero()[0] for row in q.logits > -np.inf]
-    probs, log_probs = scipy.special.softmax(q.logits, axis=1), scipy.special.log_softmax(q.logits, axis=1)
-    rows = zip(kept, probs, log_probs, strict=True)
-    return [Factor(k, probs[k], log_probs[k], q.event_shape[1:]) for k, probs, log_probs in rows]
+        return list(scipy.special.expit(q.logits[:, None] * SIGNS))
+    probs, possible = scipy.special.softmax(q.logits, axis=1), q.logits > -np.inf
+    return list(probs if possible.all() else map(np.compress, possible, probs))
+
+
+def factors(q: Distribution) -> list[Factor]:
+    """List the variables of one row of logits; masked categories are left out.
+
+    Raises
+    ------
+    ValueError
+        If q has a batch.
+    """
+    from scipy.special import log_expit, log_softmax  # noqa: PLC0415  (loaded when needed)
+
+    probs = probabilities(q)
+    if q.event_ndim == 1:
+        logs = log_expit(q.logits[:, None] * SIGNS)
+        return [Factor(BOTH, *both, ()) for both in zip(probs, logs, strict=True)]
+    rows = zip(columns_of(q), probs, log_softmax(q.logits, axis=1), strict=True)
+    return [Factor(columns, own, logs[columns], q.event_shape[1:]) for columns, own, logs in rows]
+
+
+def columns_of(q: Distribution) -> list[np.ndarray[Any, np.dtype[np.int64]]]:
+    """Columns of the categories that are not masked, of each variable."""
+    return [row.nonzero()[0] for row in q.logits > -np.inf]
 
 
 def count(parts: Sequence[Factor]) -> int:
     """Number of configurations of the variables."""
     return prod(map(len, parts))
+
+
+def joints(probs: Sequence[Array]) -> list[Array]:
+    """Probabilities of the configurations of the first 0, 1, ... and of all of some variables, from those of each."""
+    return list(accumulate(probs, lambda before, own: before[:, None].dot(own[None]).ravel(), initial=ONE))
 
 
 def event_shape(parts: Sequence[Factor]) -> tuple[int, ...]:

@@ -54,7 +54,9 @@ def best_constant(q: Distribution, f: Callable[[Any], Any], *, per_component: bo
 
     parts = factors(q)
     constants, log_weights = np.zeros(q.event_shape), np.full(q.event_shape, -np.inf)
-    for row, (part, means) in enumerate(zip(parts, conditional_means(parts, f, **options), strict=True)):
+    for row, (part, means) in enumerate(
+        zip(parts, conditional_means(q, [part.probs for part in parts], f, **options), strict=True)
+    ):
         constants[row] = part.probs @ means
         if len(part) == 1:
             continue

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from refgrad.distributions import Distribution
 from refgrad.distributions._array import Array
-from refgrad.exact._factors import Factor, check_count, count, factors
+from refgrad.exact._factors import check_count, probabilities
 from refgrad.exact._halves import halves
-from refgrad.exact._joint import given_each
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -65,10 +65,10 @@ def value(
     >>> print(value(Bernoulli([0.0]), objectives.SquaredError(0.5)))
     0.25
     """
-    parts = factors(q)
-    check_count(count(parts), limit, "enumeration")
-    half = halves(parts, f, progress, executor)
-    return float(half.left.probs @ half.given_left)
+    probs = probabilities(q)
+    check_count(prod(map(len, probs)), limit, "enumeration")
+    half = halves(q, probs, f, progress, executor)
+    return float(half.left[-1] @ half.given_left)
 
 
 def gradient(
@@ -102,11 +102,10 @@ def gradient(
     >>> print(gradient(Bernoulli([0.0]), objectives.SquaredError(0.375)))
     [0.0625]
     """
-    parts = factors(q)
-    means = conditional_means(parts, f, limit=limit, progress=progress, executor=executor)
-    width = 2 if q.event_ndim == 1 else q.event_shape[1]
-    possible = q.logits > -np.inf if q.event_ndim == 2 else np.ones((len(parts), 2), dtype=bool)
-    slopes = _softmax_slope(_rows([part.probs for part in parts], possible), _rows(means, possible))
+    probs = probabilities(q)
+    means = conditional_means(q, probs, f, limit=limit, progress=progress, executor=executor)
+    possible = q.logits > -np.inf if q.event_ndim == 2 else np.ones((len(probs), 2), dtype=bool)
+    slopes = _softmax_slope(_rows(probs, possible), _rows(means, possible))
     return slopes[:, 1].copy() if q.event_ndim == 1 else slopes
 
 
@@ -118,7 +117,8 @@ def _rows(values: Sequence[Array], possible: np.ndarray[Any, np.dtype[np.bool]])
 
 
 def conditional_means(
-    parts: list[Factor],
+    q: Distribution,
+    probs: Sequence[Array],
     f: Callable[[Any], Any],
     *,
     limit: int = LIMIT,
@@ -126,9 +126,20 @@ def conditional_means(
     executor: Executor | None = None,
 ) -> list[Array]:
     """Means of f given each value of each variable: Eq. 00.5."""
-    check_count(count(parts), limit, "enumeration")
-    half = halves(parts, f, progress, executor)
-    return given_each(half.given_left, half.left) + given_each(half.given_right, half.right)
+    check_count(prod(map(len, probs)), limit, "enumeration")
+    half = halves(q, probs, f, progress, executor)
+    left, right = probs[: half.split], probs[half.split :]
+    return _given_one(half.given_left, left, half.left) + _given_one(half.given_right, right, half.right)
+
+
+def _given_one(table: Array, probs: Sequence[Array], before: Sequence[Array]) -> list[Array]:
+    """Mean of a table given each value of each of its variables, the last first: Eq. 00.5."""
+    means = []
+    for own, weights in zip(reversed(probs), before[-2::-1], strict=True):
+        table = table.reshape(-1, len(own))
+        means.append(weights.dot(table))
+        table = table.dot(own)
+    return means[::-1]
 
 
 def _softmax_slope(probs: Array, means: Array) -> Array:

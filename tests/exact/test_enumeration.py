@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from refgrad import Bernoulli, Categorical, exact
+from refgrad.exact import _halves
 from refgrad.objectives import Interacting, Quadratic, SquaredError, Table
 
 EPS = np.finfo(float).eps
@@ -170,6 +171,19 @@ class TestTables:
         monkeypatch.setattr(Table, "__call__", None)
         assert exact.value(q, f) == pytest.approx(called[0], abs=64 * EPS)
         np.testing.assert_allclose(exact.gradient(q, f), called[1], rtol=0, atol=64 * EPS)
+
+    @pytest.mark.parametrize(
+        ("shape", "read", "blocks"), [((9,), 512, 1), ((9,), 256, 2), ((7, 3), 100, 21), ((3,), 1, 4)]
+    )
+    def test_a_large_table_is_read_some_rows_at_a_time(self, shape, read, blocks, monkeypatch, capsys):
+        rng = np.random.default_rng(blocks)
+        q = (Bernoulli if len(shape) == 1 else Categorical)(rng.normal(size=shape))
+        f = Table(rng.normal(size=q.support_size), event_shape=shape)
+        at_once = exact.value(q, f), exact.gradient(q, f)
+        monkeypatch.setattr(_halves, "READ", read)
+        assert exact.value(q, f) == pytest.approx(at_once[0], abs=64 * EPS)
+        np.testing.assert_allclose(exact.gradient(q, f, progress=True), at_once[1], rtol=0, atol=64 * EPS)
+        assert (f"/{blocks} " in capsys.readouterr().err) == (blocks > 1)
 
     def test_masked_categories_of_a_table_are_left_out(self):
         logits = np.random.default_rng(0).normal(size=(4, 3))
