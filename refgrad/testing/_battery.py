@@ -18,19 +18,19 @@ STRONG = 16.0  # squares of a sum, in units of its variance, that may be evidenc
 
 def usable(rows: Array) -> Any:
     """Whether each row is finite, and so small that its square is: (n,) of bool."""
-    flat = rows.ravel(order="K")
-    with np.errstate(invalid="ignore", over="ignore"):
-        if np.dot(flat, flat) < LARGEST**2:  # no entry is larger, nor a NaN; most often that is all
-            return np.ones(len(rows), bool)
+    with np.errstate(invalid="ignore"):
         return (np.abs(rows) < LARGEST).all(axis=1)
 
 
 def not_finite(batch: Batch, where: str) -> str | None:
     """Count the estimates that are NaN or infinite, and show the first."""
-    finite = usable(batch.rows)
-    if finite.all():
+    flat = batch.rows.ravel(order="K")
+    with np.errstate(invalid="ignore", over="ignore"):
+        if np.dot(flat, flat) < LARGEST**2:  # no entry is larger, nor a NaN; most often that is all
+            return None
+    wrong = ~usable(batch.rows)
+    if not wrong.any():
         return None
-    wrong = ~finite
     first = int(np.argmax(wrong))
     large = "" if (~np.isfinite(batch.rows)).any() else f", or beyond {LARGEST:g}"
     share = f"{np.sum(wrong):,} of {len(wrong):,} estimates ({np.mean(wrong):.2%}) are not finite{large}"
@@ -117,20 +117,20 @@ class Products:
         """The same, of the sums (parts, d) of the parts, and how many rows each has."""
         now = whiten.T @ sums.T
         before = np.cumsum(now, axis=1) - now
-        return self._add(now * before, sizes * before**2, (float(sizes.sum()) ** 2 - float(sizes @ sizes)) / 2)
+        return self._add(now * before, before**2 @ sizes, float(sizes.sum() ** 2 - sizes @ sizes) / 2)
 
     def between_calls(self, rows: Array, earlier: Array, whiten: Array) -> Products:
         """Add one more call: its first rows times those of the call before. Eq. 11.7."""
         n = min(len(rows), len(earlier), COMPARED)
         now, then = (whiten.T @ own[:n].T for own in (rows, earlier))
-        return self._add(now * then, then**2, n)
+        return self._add(now * then, (then**2).sum(axis=1), n)
 
     def _add(self, products: Array, known: Array, pairs: float) -> Products:
-        """Add products (d, pairs) and the variance that each has."""
+        """Add products (d, parts), and the sum (d,) of their variances."""
         return Products(
             self.total + products.sum(axis=1),
             self.squares + (products**2).sum(axis=1),
-            self.known + known.sum(axis=1),
+            self.known + known,
             self.pairs + pairs,
         )
 

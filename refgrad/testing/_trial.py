@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refgrad.distributions._array import Array
+from refgrad.distributions._array import Array, keep_freed_memory
 from refgrad.testing._ahead import Ahead, schedule
 from refgrad.testing._battery import generator_fault, lag_evidence, not_finite, repeated_rows, usable
 from refgrad.testing._court import DEPENDENT, Court
@@ -100,6 +100,7 @@ def trial(source: Source, settings: Settings, expect: Expect, limits: Limits) ->
     if size < 2:
         each = f" of {weight:,} samples each" if weight > 1 else ""
         raise ValueError(f"max_samples needs to allow 40 rows{each}, but {settings.max_samples:,} allows {most}")
+    keep_freed_memory()  # rows of every call take the same again
     facts_of(source.problem)  # before the sampler can touch the problem
     source.deadline = began + limits.max_seconds
     saved = Saved.open(limits.state, source) if limits.state is not None else None

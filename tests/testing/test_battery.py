@@ -126,6 +126,17 @@ def test_noise_that_is_kept_between_small_calls():
     assert "a call repeats the rows of the call before" in verdict.reason
 
 
+@pytest.mark.parametrize("problem", PROBLEMS, ids=str)
+def test_what_only_large_calls_share(problem):
+    """After the calls that are compared lag by lag, and with a mean that is right on average."""
+
+    def sampler(problem, n, rng):
+        return shifted_together(0.1 * (n > 10_000))(problem, n, rng)
+
+    verdict = check_unbiased(sampler, problem, tolerance=1e-3)
+    assert "rows of one call are not independent" in verdict.reason
+
+
 class PerRow:
     """An honest moving average: each row has the baseline of the rows before."""
 
@@ -232,6 +243,27 @@ class TestLags:
         monkeypatch.undo()
         assert lag_evidence(x)[0] <= value
 
+    @pytest.mark.parametrize(("strong", "scale"), [(0.05, 0.3), (1.0, 1.0), (battery.STRONG, 1.0)])
+    def test_lags_that_are_left_out_are_those_that_are_not_strong(self, monkeypatch, strong, scale):
+        """Lags are passed over by what is known of their squares; those that are weak by the squares count no more."""
+        monkeypatch.setattr(battery, "STRONG", strong)
+        x = scale * np.random.default_rng(1).normal(size=(300, 2))
+        x[1::2] += 1.5 * x[::2]
+        sums = []
+        for column in x.T:
+            for k in range(1, len(x)):
+                products, earlier = column[k:] * column[:-k], column[:-k]
+                total = products.sum() - len(products) * column.mean() ** 2
+                sums.append((max(total, 0), products @ products / 3, 2 * earlier @ earlier / 3))
+        total, seen, known = np.transpose(sums)
+        counts = total**2 > strong * (seen + known)
+        assert (total**2 > strong * known).sum() > counts.sum() > 0
+        logs = battery.log_scalar_mixture(total, seen + known)[counts]
+        assert lag_evidence(x) == (pytest.approx(np.logaddexp.reduce(logs) - np.log(len(total)), abs=1e-9), 1)
+
+    def test_without_a_strong_lag_there_is_no_evidence(self):
+        assert lag_evidence(np.random.default_rng(0).normal(size=(20, 1))) == (-np.inf, 0)
+
     @pytest.mark.parametrize("shape", ["normal", "rare", "heavy"])
     def test_the_rate_of_false_alarms(self, shape):
         rng, alpha, runs, alarms = np.random.default_rng(5), 1e-2, 1000, 0
@@ -268,6 +300,18 @@ class TestProducts:
         np.testing.assert_allclose(sharing.squares, squares, atol=1e-9)
         np.testing.assert_allclose(sharing.known, known, atol=1e-9)
         assert sharing.pairs == pairs
+
+    @pytest.mark.parametrize("share", [0.0, 0.02, 0.1])
+    def test_a_limit_is_reached_where_the_evidence_is(self, share):
+        """What is decided without a logarithm is what the logarithms say, close to them and far away."""
+        rng, products = np.random.default_rng(3), Products()
+        for _ in range(30):
+            rows = np.sqrt(1 - share) * rng.normal(size=(200, 2)) + np.sqrt(share) * rng.normal(size=2)
+            products = products.within_a_call(rows, np.eye(2))
+        mean = np.array([0.01, -0.02])
+        value = products.log_evidence(mean)
+        for limit in (value - 1e-9, value, value + 1e-9, 0.0, 1.0, 25.0, 1000.0):
+            assert products.convicts(mean, limit) == (value >= limit)
 
     def test_between_calls(self):
         now, then = np.random.default_rng(0).normal(size=(2, 50, 3))

@@ -58,6 +58,19 @@ class TestRows:
         Rows.of(spoils, PAIR, NOISE, None, Form())
         np.testing.assert_array_equal(NOISE, before)
 
+    def test_a_buffer_that_is_overwritten_is_copied(self):
+        gradient, value = np.zeros((2, 2)), np.zeros(2)
+
+        def fills(problem, noise):
+            gradient[:], value[:] = noise[0], noise[0, :, 0]
+            return {"gradient": gradient, "value": value}
+
+        rows = Rows.of(fills, PAIR, NOISE, 2, Form())
+        np.testing.assert_array_equal(rows.rows, NOISE[0])
+        np.testing.assert_array_equal(rows.values["value"], NOISE[0, -2:, 0])
+        value[:] = 7.0
+        np.testing.assert_array_equal(rows.values["value"], NOISE[0, -2:, 0])
+
     def test_losses_and_probabilities(self):
         expected = right(PAIR, NOISE)
         p = PAIR.q.probs

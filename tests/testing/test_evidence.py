@@ -96,6 +96,26 @@ def test_sums_in_parts_are_the_sums(n):
     np.testing.assert_allclose(evidence.squares, rows.T @ rows, rtol=1e-12, atol=1e-9)
 
 
+@pytest.mark.parametrize("d", [1, 2, 7, 8, 9, 20])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_squares_of_any_number_of_components(d, order):
+    rows = np.asarray(np.random.default_rng(d).normal(size=(20_001, d)), order=order)
+    evidence = Evidence(np.eye(d)).add(rows)
+    np.testing.assert_allclose(evidence.squares, rows.T @ rows, rtol=1e-12, atol=1e-9)
+    known = Evidence(np.eye(d)).add(rows, chunk_sums(rows)[0])
+    np.testing.assert_array_equal(known.total, evidence.total)
+
+
+def test_an_interval_is_narrowed_down():
+    """To 2**-24 of what lies between two doublings, on both sides and in every component."""
+    rows = np.random.default_rng(0).normal(size=(3000, 3)) * [1.0, 20.0, 1e-3] + [0.5, 0.0, 0.0]
+    evidence, limit = Evidence(np.diag([1.0, 400.0, 1e-6])).add(rows), np.log(1e9)
+    for end in evidence.interval(limit):
+        away = end - rows.mean(axis=0)
+        assert (evidence.log_against(end - away * 3e-7) < limit).all()
+        assert (evidence.log_against(end + away * 1e-12) >= limit).all()
+
+
 @pytest.mark.parametrize("scale", [1e-150, 1.0, 1e100])
 def test_the_scale_of_a_component_does_not_matter(scale):
     rows = np.random.default_rng(0).normal(size=(50, 2)) + 0.2

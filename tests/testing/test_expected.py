@@ -180,6 +180,17 @@ class TestSecondMoments:
         assert (off < 6.5 * np.sqrt(fourth)).all()
 
 
+@pytest.mark.parametrize("expect", [unbiased, with_moments])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_features_are_rows_less_their_mean_by_columns(expect, order):
+    rows = np.asarray(Reinforce().sample(PAIR.q, PAIR.f, 50, np.random.default_rng(0)), order=order)
+    expected = expect(PAIR, pilot(PAIR), Settings(estimator=Reinforce()))
+    features = expected.features(rows)
+    assert features.T.flags.c_contiguous
+    np.testing.assert_array_equal(features[:, :2], rows - expected.center)
+    np.testing.assert_array_equal(expected.features(rows[7:9]), features[7:9])
+
+
 def test_a_reference_that_claims_what_it_is_not():
     @dataclass(frozen=True)
     class Half(Reinforce):

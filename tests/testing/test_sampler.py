@@ -242,6 +242,28 @@ def test_a_buffer_that_is_overwritten_is_copied():
     np.testing.assert_array_equal(first, kept)
 
 
+def test_a_mean_in_a_buffer_that_is_overwritten_is_copied():
+    buffer = np.zeros(2)
+
+    def sampler(problem, n, rng):
+        buffer[:] = rng.normal(size=2)
+        return buffer
+
+    rows = Source(sampler, PAIR, form=Form(rows=3)).draw(5, 0).rows
+    np.testing.assert_array_equal(rows, np.random.default_rng([0, 0]).normal(size=(5, 2)))
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int16, bool])
+@pytest.mark.parametrize("n", [1, 7, 50_000])
+def test_rows_are_kept_by_columns(n, dtype):
+    returned = np.random.default_rng(n).integers(0, 2, size=(n, *THREE.gradient.shape)).astype(dtype)
+    rows = Source(lambda problem, n, rng: returned, THREE).draw(n, 0).rows
+    np.testing.assert_array_equal(rows, returned.reshape(n, -1))
+    assert rows.dtype == np.float64
+    assert rows.T.flags.c_contiguous
+    assert not np.shares_memory(rows, returned)
+
+
 def test_a_slow_call_is_a_warning(monkeypatch):
     clock = iter([0.0, 61.0, *np.arange(100.0, 1e4)])
     monkeypatch.setattr("refgrad.testing._sampler.time.monotonic", lambda: next(clock))
