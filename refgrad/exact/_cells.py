@@ -13,8 +13,9 @@ import numpy as np
 from refgrad.distributions import Distribution
 from refgrad.distributions._array import Array
 from refgrad.exact._factors import Factor, configurations, count
+from refgrad.exact._layers import layers
 from refgrad.exact._relaxed_rule import RelaxedGauss
-from refgrad.exact._rules import Rule
+from refgrad.exact._rules import Rule, Trapezoid
 
 SATURATED = 40.0  # exp(-40) is below the rounding of 1
 
@@ -88,6 +89,11 @@ class Plan:
         """Whether coordinates enter one after the other, each through those before it: Eq. 00.6, 00.12."""
         return self.reduced and max(self.widths) > 1
 
+    @property
+    def has_layers(self) -> bool:
+        """Whether there is a z, given which a sample that is relaxed changes along each coordinate: Eq. 00.16."""
+        return set(self.reads) != {"smooth"} and (self.q.event_ndim == 1 or self.reduced)
+
     def nodes(self, rule: Rule | RelaxedGauss, index: Any) -> tuple[Array, Array, list[Array]]:
         """Noise (draws, n, *event_shape), weights given the cell (n,), and the z of each draw that has one.
 
@@ -108,6 +114,8 @@ class Plan:
         if isinstance(rule, RelaxedGauss):  # of the one draw that has a z
             (z,) = of_node.values()
             coordinates, weights = rule.points_given(z, point)
+        elif isinstance(rule, Trapezoid) and rule.temperature:
+            coordinates, weights = rule.points_around(spread(self._layers(of_cell, rule)), point)
         else:
             coordinates, weights = rule.points(point)
         noise, width = np.empty((len(self.reads), len(index), *self.q.event_shape)), sum(self.widths)
@@ -119,6 +127,13 @@ class Plan:
                 at_rest = self._noise(draw, of_cell, np.zeros((1, width)))
                 noise[draw] = spread(at_rest) if len(at_rest) > 1 else at_rest
         return noise, weights, [np.broadcast_to(z, noise.shape[1:]) for z in of_node.values()]
+
+    def _layers(self, zs: dict[int, Array], rule: Trapezoid) -> Array:
+        """Layers (n, axes) given the z of each draw; of a draw without one those beside the z of another."""
+        beside = next(iter(zs.values()))
+        draws = [draw for draw in reversed(range(len(self.reads))) if self._integrated(draw)]
+        most = rule.farthest / len(draws)
+        return np.concatenate([layers(self.parts, zs.get(d, beside), rule.temperature, most) for d in draws], axis=1)
 
     def _noise(self, draw: int, zs: dict[int, Array], coordinates: Array) -> Array:
         """Noise of a draw: given its z; without one beside the z of another, if there is one."""

@@ -28,12 +28,16 @@ FEW = 32  # nodes in a cell, below which its sums are taken along with those of 
 
 @dataclass(frozen=True)
 class Sums:
-    """Weighted sums of the estimates less a center: first (d,), absolute (d,) and second (d, d); the largest entry."""
+    """Weighted sums of the estimates less a center: first (d,), absolute (d,) and second (d, d).
+
+    Beside them the largest entry, and the most that the weights given a cell lack of one.
+    """
 
     first: Any = 0.0
     absolute: Any = 0.0
     second: Any = 0.0
     largest: Any = 0.0
+    missing: Any = 0.0
 
 
 def plan_for(estimator: Estimator, q: Distribution, f: Callable[[Any], Any]) -> Plan:
@@ -76,13 +80,12 @@ def sensitivity(
     rule: Rule | RelaxedGauss,
     center: Array,
     *,
-    progress: bool = False,
     executor: Executor | None = None,
 ) -> Sums:
     """Mean change of an estimate, and of products of its entries, when all noise moves by its last place."""
     job = _Job(estimator, f, tuple(_pieces(plan, rule)[-2:]), center.ravel())
     changes = np.zeros((1 + center.size, center.size))
-    for change in run(_one_change, job.tasks(max(1, BLOCK // 2)), progress=progress, executor=executor):
+    for change in run(_one_change, job.tasks(max(1, BLOCK // 2)), progress=False, executor=executor):
         changes += change
     return Sums(first=changes[0], second=changes[1:])
 
@@ -132,18 +135,21 @@ class _Job:
 def _by_cell(job: _Job, cells: int, progress: bool, executor: Executor | None) -> list[Sums]:
     """Means given each cell, of each piece: first (cells, d), absolute (cells, d), second (cells, d, d)."""
     shape = (len(job.pieces) * cells, job.center.size)
-    first, absolute, second, largest = np.zeros(shape), np.zeros(shape), np.zeros(shape + shape[1:]), np.zeros(shape[0])
+    first, absolute, second = np.zeros(shape), np.zeros(shape), np.zeros(shape + shape[1:])
+    largest, missing = np.zeros(shape[0]), np.ones(shape[0])
     for where, sums in run(_one_block, job.tasks(BLOCK), progress=progress, executor=executor):
         first[where] += sums.first
         absolute[where] += sums.absolute
         second[where] += sums.second
         largest[where] = np.maximum(largest[where], sums.largest)
+        missing[where] += sums.missing
+    missing = np.abs(missing)
     own = [slice(begin, begin + cells) for begin in range(0, shape[0], cells)]
-    return [Sums(first[piece], absolute[piece], second[piece], float(largest[piece].max())) for piece in own]
+    return [Sums(first[p], absolute[p], second[p], float(largest[p].max()), float(missing[p].max())) for p in own]
 
 
 def _one_block(task: tuple[_Job, int, int]) -> tuple[slice, Sums]:
-    """Sums over the nodes `start` up to `stop`, which lie in consecutive cells; the largest entry in each cell."""
+    """Sums over the nodes `start` up to `stop`, which lie in consecutive cells; those lack so much less."""
     job, start, stop = task
     noise, weights, cells, zs = job.nodes(start, stop)
     plan = job.pieces[0][0]
@@ -161,9 +167,8 @@ def _one_block(task: tuple[_Job, int, int]) -> tuple[slice, Sums]:
         own = [slice(*ends) for ends in pairwise([*begins, len(rows)])]
         second = np.array([weighted[cell].T @ rest[cell] for cell in own])
     absolute = np.add.reduceat(weights[:, None] * magnitude, begins)
-    sums = Sums(
-        np.add.reduceat(weighted, begins), absolute, second, np.maximum.reduceat(np.abs(rest).max(axis=1), begins)
-    )
+    largest = np.maximum.reduceat(np.abs(rest).max(axis=1), begins)
+    sums = Sums(np.add.reduceat(weighted, begins), absolute, second, largest, -np.add.reduceat(weights, begins))
     return slice(int(cells[0]), int(cells[-1]) + 1), sums
 
 
@@ -193,7 +198,7 @@ def _total(plan: Plan, given: Sums) -> Sums:
     """Average the means given z over z; below the least normal number a probability has an absolute rounding."""
     probs = plan.cell_probs()
     first, second = (np.tensordot(probs, part, axes=1) for part in (given.first, given.second))
-    return Sums(first, (probs + np.finfo(float).tiny) @ given.absolute, second, given.largest)
+    return Sums(first, (probs + np.finfo(float).tiny) @ given.absolute, second, given.largest, given.missing)
 
 
 def _added(anchor: Array, one: Sums, other: Sums) -> Sums:
@@ -202,7 +207,8 @@ def _added(anchor: Array, one: Sums, other: Sums) -> Sums:
     cross = a[:, :, None] * b[:, None, :]
     within = anchor[:, :, None] * anchor[:, None, :]
     second = one.second + other.second + cross + cross.swapaxes(1, 2) - within
-    return Sums(one.first + b, one.absolute + other.absolute, second, one.largest + other.largest)
+    largest, missing = one.largest + other.largest, one.missing + other.missing
+    return Sums(one.first + b, one.absolute + other.absolute, second, largest, missing)
 
 
 def _ignores_shift(estimator: Estimator, q: Distribution, f: Callable[[Any], Any]) -> bool:

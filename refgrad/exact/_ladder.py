@@ -13,21 +13,14 @@ from refgrad.exact._factors import check_count
 from refgrad.exact._integrate import Sums
 from refgrad.exact._relaxed_rule import COUNTS, RelaxedGauss, relaxed_rules
 from refgrad.exact._rules import SHIFTS, Lattice, Rule, Trapezoid, single
+from refgrad.exact._trapezoids import RATIO, rarest, trapezoids
 
-REACH = 42.0  # beyond it lies less than 1e-16 of the least likely value, with three axes too
-# By the number of axes: steps; the scale beyond which they grow, at least and as a share of the largest -log p; the
-# largest -log p that the reach follows.
-STEPS = {
-    1: ((0.7, 0.5, 0.35, 0.25, 0.18, 0.125, 0.09, 0.06), 12.0, 1.0, np.inf),
-    2: ((0.7, 0.5, 0.35, 0.25, 0.18, 0.125, 0.09, 0.06), 3.0, 0.5, 60.0),
-    3: ((0.85, 0.6, 0.42, 0.27, 0.2, 0.15, 0.11), 3.0, 0.5, 20.0),
-}
 GOAL = {1: 1e-12, 2: 1e-10, 3: 1e-10}  # relative error at which no finer rule is tried
 TOGETHER = 3  # trapezoids that are tried in any case; with two there is no fall
 SAMPLE = 2**10  # points of a lattice that tell the size of a mean
 BELIEVED, FAST = 1e-2, 1e-5  # relative differences, below which a fall is believed, and the next one is foreseen
 CLEAR, SMALL = 1e-4, 1e-3  # a fall that is no chance, from a difference below the other
-POWER = 1.4  # ratio of two steps: the next fall, in logs, is larger by as much
+POWER = RATIO  # the next fall, in logs, is larger by as much as the step is shorter
 ROUNDING = 64 * np.finfo(float).eps  # of one estimate, in units of the mean of its absolute value
 MARGIN = 10.0  # in units of the last differences, where these do not fall
 BEYOND = 1e-8  # relative difference of two rules that follow the relaxed sample, at which no finer one is tried
@@ -47,17 +40,14 @@ def ladder(plan: Plan, limit: int, what: str, temperature: object = None) -> Ite
         If even the third trapezoid, or the second rule of another kind, exceeds the limit: nothing could be said of
         the error.
     """
-    stretch = max(-part.log_probs.min() for part in plan.parts)
+    warmth = float(temperature) if isinstance(temperature, int | float) else 0.0
     rules: list[Rule] = [single()]
     if 0 < plan.axes <= 3:
-        steps, scale, share, most = STEPS[plan.axes]
-        stretch = min(stretch, most)
-        reach, scale = REACH + stretch, max(scale, share * stretch)
-        rules = [Trapezoid(step, reach, plan.axes, scale, plan.in_turn) for step in steps]
+        rules = trapezoids(plan, warmth)
     elif plan.axes:
-        rules = [Lattice(2**13, plan.axes, shift, max(1.0, stretch / 6)) for shift in range(SHIFTS)]
+        rules = [Lattice(2**13, plan.axes, shift, max(1.0, rarest(plan) / 6)) for shift in range(SHIFTS)]
     tried: Iterable[Rule | RelaxedGauss] = rules
-    followed = float(temperature) if isinstance(temperature, int | float) and plan.one_z_each else 0.0
+    followed = warmth if plan.one_z_each else 0.0
     fits = plan.cells * COUNTS[1] ** plan.axes <= limit
     if followed > 0 and fits and (plan.axes > 3 or (plan.axes == 3 and plan.cells * len(rules[TOGETHER - 1]) > limit)):
         tried = relaxed_rules(plan.parts, followed)

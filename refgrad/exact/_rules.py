@@ -11,7 +11,6 @@ from refgrad.distributions._array import Array
 from refgrad.exact._reach import Rows, rows_within
 
 SHIFTS = 8
-PART = 2**16  # points that are summed at once
 
 
 @dataclass(frozen=True)
@@ -38,6 +37,10 @@ class Trapezoid:
 
     every : bool
         Take all indices: for integrands that are analytic in one coordinate at a time.
+    temperature : float
+        Positive: v is counted from the layers of a sample relaxed at this temperature, in each cell its own: Eq. 00.16.
+    farthest : float
+        Most that the distances of the layers from the origin add up to.
     """
 
     step: float
@@ -45,28 +48,32 @@ class Trapezoid:
     axes: int
     scale: float
     every: bool = False
+    temperature: float = 0.0
+    farthest: float = 0.0
 
     def __len__(self) -> int:
         return int(_rows(self).ends[-1])
 
     def points(self, index: Any) -> tuple[Array, Array]:
-        """Points (n, axes) by their number, and their weights (n,)."""
+        """Points (n, axes) by their number, and their weights (n,), without the density if there are layers."""
         if isinstance(index, slice):
             index = np.arange(*index.indices(len(self)))
         grids = _grids(self)
         points, weights = _rows(self).points(index, *map(np.concatenate, zip(*grids, strict=True)))
         return points, len(grids) ** (self.axes - 1) * weights
 
+    def points_around(self, layers: Array, index: Any) -> tuple[Array, Array]:
+        """Points counted from layers (n, axes) or (1, axes), and their weights with the density there."""
+        points, weights = self.points(index)
+        points += layers
+        return points, weights * _density(points).prod(axis=1)
+
     def beyond(self) -> float:
         """Bound on the probability beyond the reach."""
         # The density is at most that of `2**axes` times a sum of exponentials, a Gamma.
-        tail = sum(self.reach**k / factorial(k) for k in range(self.axes))
-        return float(2.0**self.axes * np.exp(-self.reach) * tail)
-
-    def left_out(self) -> tuple[float, float]:
-        """Bound on the probability beyond the reach, and the probability that the points do not find."""
-        found = sum(float(self.points(slice(start, start + PART))[1].sum()) for start in range(0, len(self), PART))
-        return self.beyond(), abs(1 - found)
+        reach = self.reach - self.farthest
+        tail = sum(reach**k / factorial(k) for k in range(self.axes))
+        return float(2.0**self.axes * np.exp(-reach) * tail)
 
 
 def _grids(rule: Trapezoid) -> list[tuple[Array, Array]]:
@@ -75,7 +82,8 @@ def _grids(rule: Trapezoid) -> list[tuple[Array, Array]]:
     index: Array = np.arange(-last, last + 1)
     x = rule.step * index / rule.scale
     v, weights = rule.scale * np.sinh(x), rule.step * np.cosh(x)
-    weights *= _density(v)
+    if not rule.temperature:
+        weights *= _density(v)
     own: list[Any] = [slice(None)] if rule.every or rule.axes == 1 else [index % 2 == 0, index % 2 == 1]
     return [(v[half], weights[half]) for half in own]
 

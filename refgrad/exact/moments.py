@@ -115,7 +115,7 @@ def moments(
             break
     sums, difference = remaining(totals, rule, rounding)
     first, second = sums.first, sums.second
-    beyond, missing = (0.0, 0.0) if not isinstance(rule, Trapezoid) else rule.left_out()
+    beyond, missing = (0.0, 0.0) if not isinstance(rule, Trapezoid) else (rule.beyond(), totals[-1].missing)
     relative, largest, deviations = ROUNDING + missing, totals[-1].largest, np.sqrt(second.diagonal())
     error = difference.first + relative * (sums.absolute + np.abs(center.ravel())) + ULPS * rounding.first
     error += beyond * largest

@@ -10,8 +10,9 @@ import numpy as np
 
 from refgrad.distributions._array import Array
 from refgrad.estimators import Estimator
+from refgrad.testing._reading import read, real
 from refgrad.testing._rounding import FLOAT64, rounding
-from refgrad.testing._sampler import Form, SamplerError, read, real
+from refgrad.testing._sampler import Form, SamplerError
 from refgrad.testing.mistakes import Mistake, mistakes
 from refgrad.testing.problem import Problem
 

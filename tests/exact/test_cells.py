@@ -8,7 +8,9 @@ from scipy.special import expit, log_expit
 from refgrad import Bernoulli, Categorical
 from refgrad.exact._cells import Plan, _log_softplus
 from refgrad.exact._factors import factors
+from refgrad.exact._layers import layers
 from refgrad.exact._relaxed_rule import RelaxedGauss
+from refgrad.exact._rules import Trapezoid
 
 EPS = np.finfo(float).eps
 
@@ -41,6 +43,17 @@ def test_without_a_shift_the_last_category_of_a_free_draw_rests_at_zero():
     np.testing.assert_array_equal(noise[0, :, 0], -made._log_waits(V, np.full(4, 3)))
     np.testing.assert_array_equal(noise[0, :, 0, 3], 0.0)
     assert zs == []
+
+
+class Around(Trapezoid):
+    """Five points of it."""
+
+    def __len__(self):
+        return 5
+
+    def points(self, index):
+        v = np.random.default_rng(0).logistic(size=(5, self.axes))
+        return v[index], np.linspace(0.5, 1.0, 5)[index]
 
 
 class Given:
@@ -229,6 +242,7 @@ def test_what_a_plan_knows(q, reads, reduced, vary, axes, both, each):
     made = Plan(q, factors(q), reads, reduced=reduced, vary=vary)
     assert (made.axes, made.integrates_both, made.one_z_each) == (axes, both, each)
     assert made.in_turn == (q is PAIR and reduced)
+    assert made.has_layers == (reads != ("smooth",) and (q.event_ndim == 1 or reduced))
 
 
 FAMILIES = pytest.mark.parametrize("q", [Bernoulli([0.5, -2.0]), PAIR], ids=["bernoulli", "categorical"])
@@ -266,6 +280,38 @@ def test_nodes_that_follow_the_relaxed_sample_are_those_of_the_z_of_their_cell()
     coordinates, expected = rule.points_given(z, np.tile(np.arange(9), 4))
     np.testing.assert_array_equal(weights, expected)
     np.testing.assert_array_equal(noise[0], made.noise_of(z, coordinates))
+
+
+@pytest.mark.parametrize("reads", [("cell", "smooth"), ("cell", "cell"), ("z", "smooth")])
+@FAMILIES
+def test_points_around_layers_go_to_those_of_the_z_of_their_draw(q, reads):
+    """A draw without a z has those beside the z of another; columns are from the last draw to the first."""
+    made = Plan(q, factors(q), reads, reduced=q.event_ndim == 2)
+    rule = Around(0.5, 6.0, made.axes, 3.0, temperature=0.3, farthest=3.0)
+    index = np.arange(made.cells * 5)
+    noise, weights, zs = made.nodes(rule, index)
+    of_draw = {draw: zs[min(draw, len(zs) - 1)] for draw in range(2)}
+    integrated = [draw for draw in (1, 0) if reads[draw] != "z"]
+    most = 3.0 / len(integrated)
+    by = np.concatenate([layers(made.parts, of_draw[draw], 0.3, most) for draw in integrated], axis=1)
+    assert np.abs(by).sum(axis=1).max() == pytest.approx(3.0, rel=1e-12)
+    v, expected = rule.points_around(by, np.tile(np.arange(5), made.cells))
+    np.testing.assert_array_equal(weights, expected)
+    width = sum(made.widths)
+    for place, draw in enumerate(integrated):
+        own = v[:, place * width : (place + 1) * width]
+        if reads[draw] == "cell":
+            np.testing.assert_array_equal(noise[draw], made.noise_of(of_draw[draw], own))
+        else:
+            np.testing.assert_array_equal(noise[draw], made._free(own, of_draw[draw]))
+
+
+def test_weights_around_layers_add_up_to_one_in_every_cell():
+    for q in (Bernoulli([0.5, -2.0]), Categorical([[0.5, -1.0, 0.25]])):
+        made = Plan(q, factors(q), ("cell",), reduced=q.event_ndim == 2)
+        rule = Trapezoid(0.25, 48.0, 2, 3.0, made.in_turn, temperature=0.2, farthest=6.0)
+        _, weights, _ = made.nodes(rule, np.arange(made.cells * len(rule)))
+        np.testing.assert_allclose(weights.reshape(made.cells, -1).sum(axis=1), 1.0, rtol=1e-12)
 
 
 def test_each_of_four_ratios_has_the_level_of_its_coordinate():

@@ -116,12 +116,12 @@ def test_equal_is_equal_to_nine_digits_of_an_entry_or_of_the_largest():
 def test_the_mean_over_the_cells_of_z():
     q = Bernoulli([np.log(3.0)])  # P(0), P(1) = 1 / 4, 3 / 4
     plan = Plan(q, factors(q), ("cell",), reduced=False)
-    given = Sums(np.array([[4.0], [8.0]]), np.array([[2e300], [4e300]]), np.array([[[16.0]], [[32.0]]]), 7.0)
+    given = Sums(np.array([[4.0], [8.0]]), np.array([[2e300], [4e300]]), np.array([[[16.0]], [[32.0]]]), 7.0, 0.125)
     found = _total(plan, given)
     assert found.first[0] == pytest.approx(7.0, rel=1e-15)
     assert found.second[0, 0] == pytest.approx(28.0, rel=1e-15)
     assert found.absolute[0] == pytest.approx(3.5e300, rel=1e-15)
-    assert found.largest == 7.0
+    assert (found.largest, found.missing) == (7.0, 0.125)
     far = Plan(Bernoulli([-1e6]), factors(Bernoulli([-1e6])), ("cell",), reduced=False)
     assert _total(far, given).absolute[0] == pytest.approx(2e300, rel=1e-15)
     # A probability that underflows has the rounding of the least normal number.
@@ -136,7 +136,7 @@ def test_moments_of_a_sum_of_two_independent_terms():
 
     def moments(points):
         second = np.mean(points[..., :, None] * points[..., None, :], axis=0)
-        return Sums(points.mean(axis=0), np.abs(points).mean(axis=0), second, np.abs(points).max())
+        return Sums(points.mean(axis=0), np.abs(points).mean(axis=0), second, np.abs(points).max(), points[0, 0, 0])
 
     one, other, both = (
         moments(a + anchor),
@@ -148,6 +148,7 @@ def test_moments_of_a_sum_of_two_independent_terms():
     np.testing.assert_allclose(found.second, both.second, rtol=1e-12)
     np.testing.assert_array_equal(found.absolute, one.absolute + other.absolute)
     assert found.largest == one.largest + other.largest
+    assert found.missing == one.missing + other.missing
 
 
 CASES = [
@@ -213,6 +214,20 @@ def test_rules_that_are_summed_in_one_go_do_not_mix(estimator, q):
             np.testing.assert_allclose(getattr(one, name), getattr(alone, name), rtol=1e-12, atol=1e-15)
 
 
+@pytest.mark.parametrize("block", [7, 2**14])
+def test_what_the_weights_lack_in_the_worst_cell_is_told(block, monkeypatch):
+    monkeypatch.setattr(MODULE, "BLOCK", block)
+    q, f = Bernoulli([2.0]), Table([0.0, 1.0])
+    rule = Trapezoid(0.5, 6.0, 1, 3.0, temperature=0.1, farthest=2.0)  # the layers of the cells are not equally far
+    for estimator, times in ((GumbelSoftmax(0.5), 1), (Rebar(0.5), 2)):
+        plan = plan_for(estimator, q, f)
+        _, weights, _ = replace(plan, vary=None if plan.vary is None else 0).nodes(rule, np.arange(2 * len(rule)))
+        lacks = np.abs(1 - weights.reshape(2, -1).sum(axis=1))
+        assert lacks.min() < 0.75 * lacks.max()
+        (found,) = integrate(estimator, f, plan, [rule], np.zeros(1))
+        assert found.missing == pytest.approx(times * lacks.max(), rel=1e-12)
+
+
 class Counting:
     """An executor that computes at once, and keeps the tasks."""
 
@@ -245,6 +260,7 @@ def test_blocks_are_computed_where_one_asks_from_small_tasks_and_show_one_bar(es
     executor.tasks.clear()
     there = sensitivity(estimator, f, plan, rules[1], np.zeros(1), executor=executor)
     here = sensitivity(estimator, f, plan, rules[1], np.zeros(1))
+    assert capsys.readouterr().err == ""
     assert len(executor.tasks) == -(-(2 if plan.vary is None else 4) * len(rules[1]) // 32)
     np.testing.assert_array_equal([there.first, there.second[0]], [here.first, here.second[0]])
 

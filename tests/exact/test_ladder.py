@@ -25,14 +25,15 @@ from refgrad.exact._ladder import (
 from refgrad.exact._relaxed_rule import RelaxedGauss
 from refgrad.exact._rules import Lattice, Trapezoid, single
 
-STEPS = (0.7, 0.5, 0.35, 0.25, 0.18, 0.125, 0.09, 0.06)
 GAUSS = RelaxedGauss(np.zeros((4, 2, 2)), np.zeros((4, 2, 2)))
 
 
-def plan(logit, axes, cells=2, one_z_each=False, in_turn=False):
+def plan(logit, axes, cells=2, one_z_each=False, in_turn=False, has_layers=False):
     """What the rules depend on."""
     parts = factors(Bernoulli([logit] * max(axes, 1)))
-    return SimpleNamespace(axes=axes, cells=cells, parts=parts, one_z_each=one_z_each, in_turn=in_turn)
+    return SimpleNamespace(
+        axes=axes, cells=cells, parts=parts, one_z_each=one_z_each, in_turn=in_turn, has_layers=has_layers
+    )
 
 
 def tried(plan, limit=2**62, temperature=None):
@@ -53,37 +54,11 @@ class TestRules:
         (rule,) = tried(plan(0.0, 0))
         assert len(rule) == 1
 
-    @pytest.mark.parametrize(
-        ("logit", "axes", "reach", "scale"),
-        [
-            (0.0, 1, 42 + np.log(2), 12.0),
-            (50.0, 1, 92.0, 50.0),
-            (700.0, 1, 742.0, 700.0),
-            (0.0, 2, 42 + np.log(2), 3.0),
-            (50.0, 2, 92.0, 25.0),
-            (700.0, 2, 102.0, 30.0),
-            (0.0, 3, 42 + np.log(2), 3.0),
-            (15.0, 3, 57.0, 7.5),
-            (700.0, 3, 62.0, 10.0),
-        ],
-    )
-    def test_trapezoids_follow_the_rarest_value_as_far_as_they_can(self, logit, axes, reach, scale):
-        found = tried(plan(logit, axes))
-        steps = STEPS if axes < 3 else (0.85, 0.6, 0.42, 0.27, 0.2, 0.15, 0.11)
-        assert [(rule.step, rule.axes) for rule in found] == [(step, axes) for step in steps]
-        np.testing.assert_allclose(
-            [(rule.reach, rule.scale) for rule in found], [(reach, scale)] * len(steps), rtol=1e-6
-        )
-
     @pytest.mark.parametrize(("logit", "stretch"), [(0.0, 1.0), (12.0, 2.0), (600.0, 100.0)])
     def test_beyond_three_axes_eight_lattices_with_their_shifts(self, logit, stretch):
         found = tried(plan(logit, 4))
         assert [replace(rule, stretch=0.0) for rule in found] == [Lattice(2**13, 4, shift, 0.0) for shift in range(8)]
         np.testing.assert_allclose([rule.stretch for rule in found], [stretch] * 8, rtol=1e-5)
-
-    def test_where_coordinates_enter_in_turn_every_index_is_taken(self):
-        for in_turn in (False, True):
-            assert {rule.every for rule in tried(plan(0.0, 2, in_turn=in_turn))} == {in_turn}
 
     @pytest.mark.parametrize(
         ("axes", "one_z_each", "sizes"),
@@ -142,6 +117,11 @@ class TestRules:
         for limit, kind in ((third, Trapezoid), (third - 1, RelaxedGauss)):
             assert type(tried_first(plan(0.3, 3, one_z_each=True), limit, 0.5)) is kind
 
+    def test_trapezoids_follow_a_temperature_that_is_a_number(self):
+        for temperature, found in ((0.5, 0.5), (2, 2.0), ("0.5", 0.0), (None, 0.0), ((0.5,), 0.0)):
+            for rule in tried(plan(0.3, 2, has_layers=True), temperature=temperature):
+                assert (rule.temperature, type(rule.temperature)) == (found, float)
+
     def test_its_second_rule_has_to_fit(self):
         with pytest.raises(ValueError, match=r"^this needs 16,384 evaluations, more than the limit of 161;"):
             tried(plan(0.3, 4, one_z_each=True), limit=2 * 3**4 - 1, temperature=0.5)
@@ -183,6 +163,25 @@ class TestAgreement:
         assert agree([sums(5.0), sums(1.0), sums(1.0)], GAUSS, 4, NO_ROUNDING)
         assert not agree([sums(1.0), sums(1.0), sums(5.0)], GAUSS, 4, NO_ROUNDING)
         assert not agree([sums(1.0)], GAUSS, 4, NO_ROUNDING)
+
+    def test_the_goal_itself_is_enough(self, monkeypatch):
+        monkeypatch.setattr(_ladder, "ROUNDING", 0.0)
+        monkeypatch.setattr(_ladder, "GOAL", {1: 10 * 2.0**-20})
+        monkeypatch.setattr(_ladder, "BEYOND", 2.0**-20)
+        still = replace(TRAPEZOID, reach=1e4)  # nothing lies beyond
+        assert agree([sums(0.0), sums(2.0**-20), sums(0.0)], still, 1, NO_ROUNDING)
+        assert agree([sums(0.0, 4.0), sums(2.0**-18, 4.0)], GAUSS, 4, NO_ROUNDING)
+        assert agree([sums(0.0, second=4.0 + 2.0**-18), sums(0.0, second=4.0)], GAUSS, 4, NO_ROUNDING)
+
+    def test_the_last_rule_tells_the_size_of_what_is_granted(self):
+        """Its mean absolute estimate, of Gauss rules; the largest estimate, of trapezoids, where much lies beyond."""
+        assert agree([sums(1e-8, 0.0), sums(1e-8, 0.0), sums(0.0, 2.0)], GAUSS, 4, NO_ROUNDING)
+        assert not agree([sums(1e-8, 2.0), sums(1e-8, 2.0), sums(0.0, 0.5)], GAUSS, 4, NO_ROUNDING)
+        near = replace(TRAPEZOID, reach=3.0)
+        totals = [sums(x, 1.0, 1e6, largest=size) for x, size in ((0.0, 0.0), (0.25, 0.0), (0.25, 0.0), (0.0, 4.0))]
+        assert agree(totals, near, 1, NO_ROUNDING)
+        assert (remaining(totals, near, NO_ROUNDING)[1].first == 0).all()
+        assert not agree([*totals, sums(0.25, 1.0, 1e6, largest=0.0)], near, 1, NO_ROUNDING)
 
     def test_others_never_agree(self):
         for rule in (Lattice(64, 4, 0, 1.0), single()):
@@ -231,6 +230,12 @@ class TestTheError:
             ([2.0**-9, 2.0**-10, 2.0**-24], 2.0**-24),  # clear enough by itself
             ([2.0**-20, 2.0**-20, 2.0**-34], 2.0 ** (-34 + 1 - 7)),
             ([2.0**-20, 2.0**-20, 2.0**-33], 10 * 2.0**-20),
+            # At a limit, on the side of what is believed.
+            ([2.0**-10, 2.0**-11, 2.0**-11 * 1e-4], 2.0**-11 * 1e-4),
+            ([2e-3, 1e-3, 1e-3 * 2.0**-14], 1e-3 * 2.0**-14),
+            ([2.0**-5, 2.0**-10, 2.0**-10 * 0.1], 2.0**-10 * 0.1),
+            ([1.0, 1e-2, 1e-2 * 2.0**-10], 1e-2 * 1e-2**1.4),
+            ([1.0, 1e-5, 1e-5 * 2.0**-8], 1e-5 * 2.0**-8),
             ([0.5, 0.0], 5.0),
             ([2.0**-17, 0.0], 0.0),
             ([0.0, 0.0], 0.0),
@@ -320,6 +325,12 @@ class TestTheError:
         found = _relative(moved, scales, 2.0)
         np.testing.assert_array_equal(found.first, [0.0, 2.0])
         np.testing.assert_array_equal(found.second, np.diag([0.0, 2.0]))
+
+    def test_shifted_lattices_are_averaged_component_by_component(self):
+        mean, error = _shifted([sums([0.0, 1.0], [1.0, 3.0], [2.0, 8.0]), sums([2.0, 1.0], [3.0, 3.0], [4.0, 8.0])])
+        assert (mean.first.tolist(), mean.absolute.tolist()) == ([1.0, 1.0], [2.0, 3.0])
+        assert mean.second.tolist() == [[3.0, 0.0], [0.0, 8.0]]
+        assert error.first.tolist() == [5.4, 0.0]
 
     def test_shifted_lattices_are_averaged_and_differ_by_5_4_standard_errors(self):
         totals = [sums(0.0, 1.0, 2.0), sums(3.0, 2.0, 4.0), sums(6.0, 6.0, 12.0)]

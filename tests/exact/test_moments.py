@@ -174,7 +174,7 @@ def test_what_lies_beyond_the_reach_is_in_the_error(logit):
 def test_the_probability_beyond_the_reach_has_a_bound(axes, reach):
     v, weights = Trapezoid(0.1, 60.0, axes, 3.0).points(slice(None))
     beyond = weights[np.abs(v).sum(axis=1) > reach].sum()
-    assert beyond < Trapezoid(0.5, reach, axes, 3.0).left_out()[0] < 8 * beyond
+    assert beyond < Trapezoid(0.5, reach, axes, 3.0).beyond() < 8 * beyond
 
 
 def test_a_lattice_is_honest_about_two_axes_done_by_both(monkeypatch):
@@ -330,10 +330,10 @@ def test_where_f_has_a_kink_the_error_says_so(logits, kink, temperature):
 
 
 class Leaky(Trapezoid):
-    """What it leaves out is written down."""
+    """What lies beyond it is written down."""
 
-    def left_out(self):
-        return 0.5, 0.25
+    def beyond(self):
+        return 0.5
 
 
 @pytest.mark.parametrize(
@@ -341,7 +341,7 @@ class Leaky(Trapezoid):
 )
 def test_the_error_is_made_of_its_parts(monkeypatch, rule, beyond, missing):
     q, f, asked = Bernoulli([0.0, 0.0]), Table([0.0, 4.0, 8.0, 12.0]), []  # the gradient is (2, 1)
-    made = Sums(np.array([3.0, -5.0]), np.array([16.0, 32.0]), np.array([[100.0, 6.0], [6.0, 400.0]]), 7.0)
+    made = Sums(np.array([3.0, -5.0]), np.array([16.0, 32.0]), np.array([[100.0, 6.0], [6.0, 400.0]]), 7.0, 0.25)
     moved = Sums(first=np.array([0.5, 0.125]), second=np.array([[2.0, 1.0], [1.0, 4.0]]))
     rounding = Sums(first=np.array([2.0**-10, 2.0**-9]), second=np.diag([2.0**-8, 2.0**-7]))
 

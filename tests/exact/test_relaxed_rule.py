@@ -203,7 +203,8 @@ class EachItsOwn(GumbelSoftmax):
 def test_a_temperature_that_is_no_number_is_not_followed(temperature):
     q, f = Bernoulli([0.1, 0.2]), SquaredError([0.45, 0.3])
     own, right = exact.moments(EachItsOwn(temperature), q, f), exact.moments(GumbelSoftmax(0.5), q, f)
-    np.testing.assert_array_equal(own.mean, right.mean)
+    assert (np.abs(own.mean - right.mean) <= own.error + right.error).all()
+    assert (own.error < 1e-9).all()
 
 
 def test_what_does_not_relax_needs_none():

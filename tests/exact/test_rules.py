@@ -1,7 +1,6 @@
 """Rules against their formulas written out: every point of a trapezoid, the lattice of the least error, a product."""
 
 import pickle
-from importlib import import_module
 from itertools import product
 
 import mpmath
@@ -12,7 +11,6 @@ from scipy.special import expit
 from refgrad.exact._rules import Trapezoid, _clustered, _density, _generator, _product, gauss, single
 
 EPS = np.finfo(float).eps
-RULES = import_module("refgrad.exact._rules")
 
 
 def density(v):
@@ -45,16 +43,22 @@ def test_a_trapezoid_is_every_point_within_reach_at_indices_of_one_parity(axes, 
 
 def test_a_copy_of_a_trapezoid_brings_no_points():
     rule = Trapezoid(0.2, 42.0, 3, 3.0)
-    rule.left_out()
+    len(rule)
     assert len(pickle.dumps(rule)) < 256
     assert pickle.loads(pickle.dumps(rule)) == rule
 
 
-def test_parts_of_a_trapezoid_add_up(monkeypatch):
-    rule = Trapezoid(0.5, 6.0, 2, 3.0)
-    whole = rule.left_out()
-    monkeypatch.setattr(RULES, "PART", 7)
-    np.testing.assert_allclose(rule.left_out(), whole, rtol=1e-12)
+@pytest.mark.parametrize("axes", [1, 2, 3])
+def test_points_around_layers_are_those_around_the_origin_moved_and_weighed_there(axes):
+    plain = Trapezoid(0.5, 6.0, axes, 3.0)
+    around = Trapezoid(0.5, 6.0, axes, 3.0, temperature=0.5, farthest=2.0)
+    points, weights = plain.points(slice(None))
+    layers = np.random.default_rng(0).normal(size=(len(points), axes))
+    for by in (layers, layers[:1]):
+        found, own = around.points_around(by, slice(None))
+        np.testing.assert_array_equal(found, points + by)
+        ratio = (density(points + by) / density(points)).prod(axis=1)
+        np.testing.assert_allclose(own, weights * ratio, rtol=1e-13)
 
 
 @pytest.mark.parametrize("axes", [1, 2])
@@ -67,13 +71,12 @@ def test_a_point_at_the_reach_is_within(axes):
     assert len(Trapezoid(0.5, np.nextafter(reach, 0), axes, 3.0)) == len(points) - 2 * axes
 
 
-def test_what_a_trapezoid_leaves_out():
+def test_what_lies_beyond_a_trapezoid():
+    """Points within 8 of layers that are 2 away, or nearer, hold those within 6 of the origin."""
     for axes, sums in ((1, 1.0), (2, 1 + 6.0), (3, 1 + 6.0 + 18.0)):
-        rule = Trapezoid(0.5, 6.0, axes, 3.0)
-        beyond, missing = rule.left_out()
-        assert beyond == pytest.approx(2**axes * np.exp(-6.0) * sums, rel=1e-14)
-        assert missing == pytest.approx(abs(1 - rule.points(slice(None))[1].sum()), rel=1e-12)
-        assert missing > 1e-4
+        bound = pytest.approx(2**axes * np.exp(-6.0) * sums, rel=1e-14)
+        assert Trapezoid(0.5, 6.0, axes, 3.0).beyond() == bound
+        assert Trapezoid(0.5, 8.0, axes, 3.0, temperature=0.5, farthest=2.0).beyond() == bound
 
 
 def error_of(multiplier, size, axes):

@@ -120,7 +120,7 @@ def test_killed_at_any_moment(path, tmp_path):
     command = [sys.executable, "-c", code, str(path)]
     rng, kills = np.random.default_rng(0), 0
     while kills < 6:
-        process = subprocess.Popen([*command, "0.02"], stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen([*command, "0.05"], stdout=subprocess.PIPE, text=True)
         began = time.monotonic()
         while not path.exists() and process.poll() is None and time.monotonic() - began < 60:
             time.sleep(0.01)
