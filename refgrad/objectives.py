@@ -183,26 +183,28 @@ class Interacting(_Objective):
 
     def __call__(self, z: Any) -> Any:
         """Return the values: (...), from z of shape (..., *event_shape)."""
-        z, pair, triple, bound = self._products(z)
-        squares = (z * z * like(z, self.squares)).sum(_last(self.squares.ndim))
-        return like(z, self.constant) + squares + pair * pair + triple * triple * triple + 1 / (1 + bound * bound)
+        flat, (pair, triple, bound) = self._products(z)
+        squares = _product(flat * flat, self.squares.reshape(-1, 1))[..., 0]
+        return like(flat, self.constant) + squares + pair * pair + triple * triple * triple + 1 / (1 + bound * bound)
 
     def grad(self, z: Any) -> Any:
         """Return the gradient in z: (..., *event_shape)."""
-        z, *products = self._products(z)
-        pair, triple, bound = (p.reshape(tuple(p.shape) + (1,) * self.squares.ndim) for p in products)
-        return (
-            2 * z * like(z, self.squares)
-            + 2 * pair * like(z, self.pairs)
-            + 3 * triple * triple * like(z, self.triples)
-            - 2 * bound / ((1 + bound * bound) * (1 + bound * bound)) * like(z, self.bounded)
+        flat, products = self._products(z)
+        pair, triple, bound = (p[..., None] for p in products)
+        slope = (
+            flat * like(flat, 2 * self.squares.ravel())
+            + 2 * pair * like(flat, self.pairs.ravel())
+            + 3 * triple * triple * like(flat, self.triples.ravel())
+            - 2 * bound / ((1 + bound * bound) * (1 + bound * bound)) * like(flat, self.bounded.ravel())
         )
+        return slope.reshape(tuple(flat.shape[:-1]) + self.squares.shape)
 
-    def _products(self, z: Any) -> tuple[Any, Any, Any, Any]:
-        z = self._check_event(z, self.squares.shape)
-        axes = _last(self.squares.ndim)
-        pair, triple, bound = ((z * like(z, w)).sum(axes) for w in (self.pairs, self.triples, self.bounded))
-        return z, pair, triple, bound
+    def _products(self, z: Any) -> tuple[Any, tuple[Any, ...]]:
+        """The flattened z, and its products with pairs, triples and bounded."""
+        flat = _flat(self._check_event(z, self.squares.shape), self.squares.ndim)
+        weights = np.stack([own.ravel() for own in (self.pairs, self.triples, self.bounded)])
+        products = _product(flat, weights.T)
+        return flat, tuple(products[..., i] for i in range(3))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
