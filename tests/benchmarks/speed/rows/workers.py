@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import fields, is_dataclass
+from functools import partial
 from importlib.util import find_spec
 from inspect import signature
 from multiprocessing import get_context
@@ -33,11 +34,12 @@ Work = Callable[[Executor | None], Any]
 
 
 def cases(plan: Plan) -> Iterator[Case]:
-    """What takes an executor, on every kind of worker that there is."""
-    with one_thread(), workers(plan.quick) as executors:
-        for name, (function, work) in works(plan).items():
-            if "executor" in signature(function).parameters:
-                yield one(name, work, executors)
+    """What takes an executor: on threads and processes, and then, while no others are there, on Dask's workers."""
+    for kinds in (here(plan.quick), {} if plan.quick else clusters()):
+        with one_thread(), workers(kinds) as executors:
+            for name, (function, work) in works(plan).items():
+                if executors and "executor" in signature(function).parameters:
+                    yield one(name, work, executors)
 
 
 def works(plan: Plan) -> dict[str, tuple[Callable[..., Any], Work]]:
@@ -112,28 +114,26 @@ def one_thread() -> Iterator[None]:
 
 
 @contextmanager
-def workers(quick: bool) -> Iterator[dict[str, Executor]]:
-    """Executors by name: threads; but for a quick run processes too, and Dask's where it is installed."""
+def workers(kinds: Mapping[str, Callable[[], AbstractContextManager[Executor]]]) -> Iterator[dict[str, Executor]]:
+    """Executors by name, whose processes have started and loaded what they need."""
     with ExitStack() as stack:
-        found: dict[str, Executor] = {}
-        for name, pool in pools(quick):
-            found[name] = stack.enter_context(pool)
-            for future in [found[name].submit(ready) for _ in range(2)]:  # processes start, and load what they need
+        found = {name: stack.enter_context(make()) for name, make in kinds.items()}
+        for executor in found.values():
+            for future in [executor.submit(ready) for _ in range(2)]:
                 future.result()
         yield found
 
 
-def pools(quick: bool) -> Iterator[tuple[str, AbstractContextManager[Executor]]]:
-    """Executors that are to be entered; Dask's last, since it changes the environment that processes begin in."""
-    for count in (1, 2):
-        yield f"{count} thread{'s' * (count > 1)}", ThreadPoolExecutor(count)
-    if not quick:
-        for count in (1, 2):
-            pool = ProcessPoolExecutor(count, mp_context=get_context("spawn"))
-            yield f"{count} process{'es' * (count > 1)}", pool
-        if find_spec("distributed"):
-            for count in (1, 2):
-                yield f"{count} Dask worker{'s' * (count > 1)}", dask(count)
+def here(quick: bool) -> dict[str, Callable[[], AbstractContextManager[Executor]]]:
+    """Threads; but for a quick run processes too."""
+    spawned = partial(ProcessPoolExecutor, mp_context=get_context("spawn"))
+    processes = {} if quick else {"1 process": partial(spawned, 1), "2 processes": partial(spawned, 2)}
+    return {"1 thread": partial(ThreadPoolExecutor, 1), "2 threads": partial(ThreadPoolExecutor, 2), **processes}
+
+
+def clusters() -> dict[str, Callable[[], AbstractContextManager[Executor]]]:
+    """Dask's, where it is installed."""
+    return {"1 Dask worker": partial(dask, 1), "2 Dask workers": partial(dask, 2)} if find_spec("distributed") else {}
 
 
 def ready() -> str:
