@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.exhaustive  # examples, pages and benchmarks are the same on every Python
+
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES, FIGURES = ROOT / "examples", ROOT / "examples" / "figures"
 APPLICATIONS = sorted(path.stem for path in EXAMPLES.glob("[0-9][0-9]_*.py"))

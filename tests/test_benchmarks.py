@@ -13,6 +13,8 @@ import pytest
 
 from refgrad import exact
 
+pytestmark = pytest.mark.exhaustive  # examples, pages and benchmarks are the same on every Python
+
 FOLDER = Path(__file__).parent / "benchmarks"
 SCRIPTS = sorted(path.stem for path in FOLDER.glob("[!_]*.py"))
 OURS = ("accuracy", "cost", "false_alarms", "matrix")

@@ -25,6 +25,8 @@ from refgrad.estimators import (
     Relax,
 )
 
+pytestmark = pytest.mark.exhaustive  # examples, pages and benchmarks are the same on every Python
+
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 HAND = [MeanSubstitution(), GumbelSoftmax(0.5), Reinforce(), Rebar()]
 

@@ -11,6 +11,8 @@ from scipy.special import expit
 from refgrad import Bernoulli, Categorical, exact
 from refgrad.estimators import GumbelSoftmax, MeanSubstitution, MuProp, Nvil, Rebar, Reinforce, Relax
 
+pytestmark = pytest.mark.exhaustive  # examples, pages and benchmarks are the same on every Python
+
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 
 

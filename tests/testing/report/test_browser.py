@@ -42,7 +42,10 @@ addEventListener("load", () => {{
 </script>
 """
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium, chromium-browser or google-chrome")
+pytestmark = [
+    pytest.mark.exhaustive,  # the same on every Python
+    pytest.mark.skipif(CHROMIUM is None, reason="needs chromium, chromium-browser or google-chrome"),
+]
 
 
 def shown(folder, text, *, dark=False):

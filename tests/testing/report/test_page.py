@@ -26,6 +26,8 @@ from refgrad.testing.report import _figures, _page, begin, page, schema
 from refgrad.testing.report._view import MARKS
 from refgrad.testing.report._words import DASH, MINUS
 
+pytestmark = pytest.mark.exhaustive  # examples, pages and benchmarks are the same on every Python
+
 VOID = {"meta", "br", "wbr", "img", "link", "hr", "input"}
 APART = {"td", "th", "br", "dt", "dd", "li", "p", "h1", "h2", "h3", "h4", "svg", "text", "title", "desc"}
 OUTSIDE = {"src", "srcset", "action", "formaction", "poster", "background", "data", "ping"}
