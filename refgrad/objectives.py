@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from refgrad.distributions._array import abbreviated, as_float
+from refgrad.distributions._array import abbreviated, as_float, namespace, traced
 
 __all__ = ["Interacting", "Quadratic", "SquaredError", "Table", "like"]
 
@@ -321,8 +321,13 @@ class Table(_Objective):
 
 
 def _product(flat: Any, matrix: Any) -> Any:
-    """`flat @ matrix`: of NumPy arrays not by BLAS, whose rounding follows the number of rows and of its threads."""
-    return np.einsum("...i,ij->...j", flat, matrix) if isinstance(flat, np.ndarray) else flat @ like(flat, matrix)
+    """`flat @ matrix`; where NumPy computes it not by BLAS, whose rounding follows the number of rows and of its threads.
+
+    Nor does the rounding follow how the rows lie in memory.
+    """
+    if isinstance(flat, np.ndarray):
+        return np.einsum("...i,ij->...j", np.ascontiguousarray(flat), matrix)
+    return namespace(flat).einsum("...i,ij->...j", flat, matrix) if traced(flat) else flat @ like(flat, matrix)
 
 
 def _last(ndim: int) -> tuple[int, ...]:

@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from autograd import elementwise_grad
+from autograd import elementwise_grad, grad
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -102,6 +102,22 @@ class TestEvery:
         assert len(repr(f)) < 400
         with pytest.raises(ValueError, match=f"{type(f).__name__} needs z of shape"):
             f(np.zeros((3, *(n + 7 for n in shape))))
+
+
+@pytest.mark.parametrize("shape", [(3,), (20,), (2, 3)])
+def test_bits_follow_neither_memory_nor_tracing(shape):
+    rng, size = np.random.default_rng(0), int(np.prod(shape))
+    z = rng.random((40, *shape))
+    for f in (
+        Quadratic(1.0, rng.normal(size=shape), rng.normal(size=(size, size))),
+        Interacting(0.5, *rng.normal(size=(4, *shape))),
+    ):
+        for other in (np.asfortranarray(z), np.stack([z, z], axis=-1)[..., 0]):
+            np.testing.assert_array_equal(f(other), f(z))
+            np.testing.assert_array_equal(f.grad(other), f.grad(z))
+        followed = []
+        grad(lambda z, f=f, followed=followed: followed.append(f(z)._value) or f(z).sum())(z)
+        np.testing.assert_array_equal(followed, [f(z)])
 
 
 def test_like():
