@@ -321,10 +321,7 @@ class Table(_Objective):
 
 
 def _product(flat: Any, matrix: Any) -> Any:
-    """`flat @ matrix`; where NumPy computes it not by BLAS, whose rounding follows the number of rows and of its threads.
-
-    Nor does the rounding follow how the rows lie in memory.
-    """
+    """`flat @ matrix`, in NumPy so that rounding follows neither the number of rows, as BLAS's does, nor their layout."""
     if isinstance(flat, np.ndarray):
         return np.einsum("...i,ij->...j", np.ascontiguousarray(flat), matrix)
     return namespace(flat).einsum("...i,ij->...j", flat, matrix) if traced(flat) else flat @ like(flat, matrix)
