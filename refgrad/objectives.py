@@ -321,7 +321,7 @@ class Table(_Objective):
 
 
 def _product(flat: Any, matrix: Any) -> Any:
-    """`flat @ matrix`, in NumPy so that rounding follows neither the number of rows, as BLAS's does, nor their layout."""
+    """`flat @ matrix`; in NumPy its rounding follows neither the number of rows, as BLAS's does, nor their layout."""
     if isinstance(flat, np.ndarray):
         return np.einsum("...i,ij->...j", np.ascontiguousarray(flat), matrix)
     return namespace(flat).einsum("...i,ij->...j", flat, matrix) if traced(flat) else flat @ like(flat, matrix)
