@@ -9,7 +9,7 @@ import numpy as np
 
 from refgrad.distributions._array import Array
 from refgrad.testing._sampler import Batch
-from refgrad.testing.evidence import OTHER_SHARE, chunk_sums, log_scalar_mixture
+from refgrad.testing.evidence import OTHER_SHARE, log_scalar_mixture
 
 LARGEST = 1e150  # the square of a larger number may not be finite
 COMPARED = 1024  # rows of a call that are compared with those of the call before
@@ -109,12 +109,8 @@ class Products:
     known: Array | float = 0.0
     pairs: float = 0.0
 
-    def within_a_call(self, rows: Array, whiten: Array) -> Products:
-        """Add one more call (n, d): the sum of each part of it times that of the parts before. Eq. 11.7."""
-        return self.within_chunks(*chunk_sums(rows), whiten)
-
-    def within_chunks(self, sums: Array, sizes: Array, whiten: Array) -> Products:
-        """The same, of the sums (parts, d) of the parts, and how many rows each has."""
+    def within_a_call(self, sums: Array, sizes: Array, whiten: Array) -> Products:
+        """Add one more call, by its `chunk_sums`: the sum of each part times that of those before. Eq. 11.7."""
         now = whiten.T @ sums.T
         before = np.cumsum(now, axis=1) - now
         return self._add(now * before, before**2 @ sizes, float(sizes.sum() ** 2 - sizes @ sizes) / 2)

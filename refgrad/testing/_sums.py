@@ -41,7 +41,7 @@ class Sums:
         sums, sizes = chunk_sums(features)
         return Sums(
             self.evidence.add(features, sums),
-            self.sharing.within_chunks(sums[:, :size], sizes, whiten),
+            self.sharing.within_a_call(sums[:, :size], sizes, whiten),
             self.echo.between_calls(features[:, :size], before[:, :size], whiten),
             still_fixed(self.fixed, features),
         )

@@ -11,6 +11,7 @@ from refgrad.estimators import ConstantBaseline, Reinforce
 from refgrad.testing import Problem, check_unbiased, standard_problems
 from refgrad.testing import _battery as battery
 from refgrad.testing._battery import Products, lag_evidence
+from refgrad.testing.evidence import chunk_sums
 from testing import samplers
 
 BERNOULLI, CATEGORICAL = standard_problems("bernoulli")[2], standard_problems("categorical")[1]
@@ -286,7 +287,7 @@ class TestLags:
 class TestProducts:
     def test_the_sums_are_those_of_a_loop(self):
         rows, whiten = np.random.default_rng(0).normal(size=(300, 2)), np.array([[1.0, 0.2], [0.0, 2.0]])
-        sharing = Products().within_a_call(rows, whiten).within_a_call(rows[:130], whiten)
+        sharing = Products().within_a_call(*chunk_sums(rows), whiten).within_a_call(*chunk_sums(rows[:130]), whiten)
         total, squares, known, pairs = np.zeros(2), np.zeros(2), np.zeros(2), 0
         for call in (rows, rows[:130]):
             begins = np.linspace(0, len(call), 64, endpoint=False).astype(int)
@@ -307,7 +308,7 @@ class TestProducts:
         rng, products = np.random.default_rng(3), Products()
         for _ in range(30):
             rows = np.sqrt(1 - share) * rng.normal(size=(200, 2)) + np.sqrt(share) * rng.normal(size=2)
-            products = products.within_a_call(rows, np.eye(2))
+            products = products.within_a_call(*chunk_sums(rows), np.eye(2))
         mean = np.array([0.01, -0.02])
         value = products.log_evidence(mean)
         for limit in (value - 1e-9, value, value + 1e-9, 0.0, 1.0, 25.0, 1000.0):
@@ -329,7 +330,7 @@ class TestProducts:
                 rows = ((rng.random((size, 2)) < 0.05) - 0.05) / np.sqrt(0.05 * 0.95)
                 within = kind == "within"
                 products = (
-                    products.within_a_call(rows, np.eye(2))
+                    products.within_a_call(*chunk_sums(rows), np.eye(2))
                     if within
                     else products.between_calls(rows, before, np.eye(2))
                 )
